@@ -1,0 +1,103 @@
+//! Everything that can be wrong with a plan or a seccomp policy.
+
+/// Why a value, an encoded plan or a policy was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A field holds a value outside its range or alphabet.
+    #[error("plan field {field} is out of range: {want}")]
+    Range {
+        /// The field or type refused.
+        field: &'static str,
+        /// What it may hold.
+        want: &'static str,
+    },
+    /// The user, a group or a supplementary group is not mapped in the plan's own user namespace.
+    #[error("plan id {id} is outside its user namespace of {size} ids")]
+    IdUnmapped {
+        /// The id inside the namespace.
+        id: u32,
+        /// How many ids the namespace maps.
+        size: u32,
+    },
+    /// The encoded plan ends before a field does.
+    #[error("encoded plan ends at byte {at} inside a field")]
+    Truncated {
+        /// Where the body ended, counted from the start of the body.
+        at: usize,
+    },
+    /// The encoded plan goes on after its last field.
+    #[error("encoded plan has {extra} bytes after its last field")]
+    Trailing {
+        /// How many bytes.
+        extra: usize,
+    },
+    /// The first bytes are not those of a plan.
+    #[error("encoded plan does not begin with its magic")]
+    Magic,
+    /// The plan was written in another version of the form.
+    #[error("encoded plan has version {got}, this library reads {want}")]
+    Version {
+        /// The version found.
+        got: u16,
+        /// The version read here.
+        want: u16,
+    },
+    /// The body does not match its checksum.
+    #[error("encoded plan has checksum {got:#010x}, its header says {want:#010x}")]
+    Checksum {
+        /// Computed over the body.
+        got: u32,
+        /// Written in the header.
+        want: u32,
+    },
+    /// The encoded form would be, or is, longer than allowed.
+    #[error("encoded plan of {len} bytes exceeds the limit of {limit}")]
+    PlanTooLong {
+        /// Its length.
+        len: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A list or string has too many elements.
+    #[error("plan list of {len} elements exceeds the limit of {limit}")]
+    ListTooLong {
+        /// Its length.
+        len: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// An enumeration's tag byte is unknown.
+    #[error("plan enumeration {kind} has no variant {tag}")]
+    Tag {
+        /// The enumeration.
+        kind: &'static str,
+        /// The tag found.
+        tag: u8,
+    },
+    /// A string holds a NUL byte.
+    #[error("plan string holds a NUL byte")]
+    Nul,
+    /// A text is not UTF-8.
+    #[error("plan text is not UTF-8")]
+    NotUtf8,
+    /// A condition names an argument that system calls do not have.
+    #[error("seccomp condition names argument {index}, system calls have 0 to 5")]
+    ArgIndex {
+        /// The index refused.
+        index: u8,
+    },
+    /// The conditions of one system call need a jump longer than classic BPF has.
+    #[error("seccomp conditions of system call {nr} are too long for one jump")]
+    ConditionsTooLong {
+        /// The system call.
+        nr: u32,
+    },
+    /// The program is longer than the kernel takes.
+    #[error("seccomp program of {len} instructions exceeds the limit of {limit}")]
+    ProgramTooLong {
+        /// Its length.
+        len: usize,
+        /// The kernel's limit.
+        limit: usize,
+    },
+}
