@@ -1,0 +1,160 @@
+//! Checking a whole hash area and its data, from the root down.
+
+use std::io::{Read, Seek, SeekFrom};
+
+use crate::error::{Damage, Error};
+use crate::levels::{BLOCK, Block, Digest, FANOUT, Hasher, levels};
+use crate::superblock::{SUPERBLOCK_LEN, Superblock};
+
+/// Checks every block of the tree and of the data, and that the tree has this root hash.
+///
+/// Both readers are read from offset 0 and may be longer than what the superblock describes. The first bad block is named, and
+/// rightly: every hash it was compared with has itself been checked, up to `root`.
+pub fn verify(
+    data: &mut (impl Read + Seek),
+    hash: &mut (impl Read + Seek),
+    root: &Digest,
+) -> Result<(), Error> {
+    walk(data, hash, Some(root)).map(drop)
+}
+
+/// Checks that tree and data agree and returns the root hash, for the caller to compare or to record.
+///
+/// Without a known root hash the top block is taken at its word, so a flaw in it is reported as damage of what lies below.
+pub fn measure(data: &mut (impl Read + Seek), hash: &mut (impl Read + Seek)) -> Result<Digest, Error> {
+    walk(data, hash, None)
+}
+
+fn walk(
+    data: &mut (impl Read + Seek),
+    hash: &mut (impl Read + Seek),
+    want: Option<&Digest>,
+) -> Result<Digest, Error> {
+    let superblock = read_superblock(hash)?;
+    let hasher = Hasher::new(superblock.salt.as_bytes());
+    let levels = levels(superblock.data_blocks);
+
+    let got = match levels.last() {
+        Some(top) => hasher.hash(&read_hash(hash, top.start)?),
+        None => hasher.hash(&read_data(data, 0)?),
+    };
+    if let Some(want) = want.filter(|want| **want != got) {
+        return Err(Damage::Root { want: *want, got }.into());
+    }
+    for (level, parents) in levels.iter().enumerate().rev() {
+        let children = level.checked_sub(1).and_then(|below| levels.get(below).map(|at| (below, at)));
+        let count = children.map_or(superblock.data_blocks.get(), |(_, at)| at.blocks);
+        for parent in 0..parents.blocks {
+            let entries = read_hash(hash, parents.start + parent)?;
+            for (block, entry) in (parent * FANOUT..count).zip(entries.chunks_exact(got.len())) {
+                let (bytes, damage) = match children {
+                    Some((level, at)) => (read_hash(hash, at.start + block)?, Damage::Tree { level, block }),
+                    None => (read_data(data, block)?, Damage::Data { block }),
+                };
+                if hasher.hash(&bytes) != *entry {
+                    return Err(damage.into());
+                }
+            }
+        }
+    }
+    Ok(got)
+}
+
+fn read_superblock(hash: &mut (impl Read + Seek)) -> Result<Superblock, Error> {
+    let mut bytes = [0; SUPERBLOCK_LEN];
+    hash.seek(SeekFrom::Start(0))
+        .and_then(|_| hash.read_exact(&mut bytes))
+        .map_err(|source| Error::ReadHash { block: 0, source })?;
+    Superblock::parse(&bytes)
+}
+
+fn read_hash(hash: &mut (impl Read + Seek), block: u64) -> Result<Block, Error> {
+    read_block(hash, block).map_err(|source| Error::ReadHash { block, source })
+}
+
+fn read_data(data: &mut (impl Read + Seek), block: u64) -> Result<Block, Error> {
+    read_block(data, block).map_err(|source| Error::ReadData { block, source })
+}
+
+fn read_block(from: &mut (impl Read + Seek), block: u64) -> std::io::Result<Block> {
+    let mut bytes = [0; BLOCK];
+    from.seek(SeekFrom::Start(block * BLOCK as u64))?;
+    from.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::build::build;
+    use crate::superblock::{DataBlocks, Salt};
+
+    /// Two leaf blocks, the second nearly empty, under one top block.
+    const BLOCKS: u64 = 130;
+
+    fn sample(blocks: u64) -> (Vec<u8>, Vec<u8>, Digest) {
+        let data: Vec<u8> = (0..blocks).flat_map(|block| [block as u8; BLOCK]).collect();
+        let data_blocks = DataBlocks::new(blocks).expect("in range");
+        let superblock = Superblock { uuid: [1; 16], data_blocks, salt: Salt::new(&[9; 32]).expect("short") };
+        let mut hash = Cursor::new(Vec::new());
+        let root = build(&*data, &superblock, &mut hash).expect("build");
+        (data, hash.into_inner(), root)
+    }
+
+    fn damage(data: &[u8], hash: &[u8], root: &Digest) -> Damage {
+        match verify(&mut Cursor::new(data), &mut Cursor::new(hash), root) {
+            Err(Error::Damaged(damage)) => damage,
+            other => panic!("not found: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn own_areas_hold() {
+        for blocks in [1, 2, 128, BLOCKS] {
+            let (data, hash, root) = sample(blocks);
+            verify(&mut Cursor::new(&data), &mut Cursor::new(&hash), &root).expect("whole");
+            assert_eq!(measure(&mut Cursor::new(&data), &mut Cursor::new(&hash)).expect("whole"), root);
+        }
+    }
+
+    #[test]
+    fn a_flipped_data_byte_is_found_in_every_block() {
+        let (mut data, hash, root) = sample(BLOCKS);
+        for block in 0..BLOCKS {
+            let at = block as usize * BLOCK + (block as usize * 31) % BLOCK;
+            data[at] ^= 1;
+            assert_eq!(damage(&data, &hash, &root), Damage::Data { block });
+            data[at] ^= 1;
+        }
+    }
+
+    #[test]
+    fn a_flipped_tree_byte_is_found_and_its_block_named() {
+        let (data, mut hash, root) = sample(BLOCKS);
+        for at in (BLOCK..hash.len()).step_by(61) {
+            hash[at] ^= 0x80;
+            match (at / BLOCK, damage(&data, &hash, &root)) {
+                (1, Damage::Root { want, .. }) => assert_eq!(want, root),
+                (place, got) => assert_eq!(got, Damage::Tree { level: 0, block: place as u64 - 2 }),
+            }
+            assert!(
+                measure(&mut Cursor::new(&data), &mut Cursor::new(&hash)).map_or(true, |got| got != root),
+                "byte {at} changes nothing"
+            );
+            hash[at] ^= 0x80;
+        }
+    }
+
+    #[test]
+    fn short_readers_are_named() {
+        let (data, hash, root) = sample(BLOCKS);
+        let cut = |bytes: &[u8]| Cursor::new(bytes[..bytes.len() - 1].to_vec());
+        let last = BLOCKS - 1;
+        let result = verify(&mut cut(&data), &mut Cursor::new(&hash), &root);
+        assert!(matches!(result, Err(Error::ReadData { block, .. }) if block == last));
+        let result = verify(&mut Cursor::new(&data), &mut cut(&hash), &root);
+        assert!(matches!(result, Err(Error::ReadHash { block: 3, .. })));
+    }
+}
