@@ -203,14 +203,35 @@ pub(super) const GROUPS: &[Group] = &[
         reason: "Another root folder.",
         grant: Grant::With(CAP_SYS_CHROOT),
         calls: calls! {
-            SYS_chroot SYS_reboot SYS_init_module SYS_finit_module SYS_delete_module
+            SYS_chroot
+        },
+    },
+    Group {
+        reason: "Restarting the machine.",
+        grant: Grant::With(CAP_SYS_BOOT),
+        calls: calls! {
+            SYS_reboot
+        },
+    },
+    Group {
+        reason: "Loading kernel modules.",
+        grant: Grant::With(CAP_SYS_MODULE),
+        calls: calls! {
+            SYS_init_module SYS_finit_module SYS_delete_module
         },
     },
     Group {
         reason: "Process accounting.",
         grant: Grant::With(CAP_SYS_PACCT),
         calls: calls! {
-            SYS_acct SYS_kcmp SYS_pidfd_getfd SYS_process_madvise SYS_process_vm_readv SYS_process_vm_writev
+            SYS_acct
+        },
+    },
+    Group {
+        reason: "Reading and writing another process.",
+        grant: Grant::With(CAP_SYS_PTRACE),
+        calls: calls! {
+            SYS_kcmp SYS_pidfd_getfd SYS_process_madvise SYS_process_vm_readv SYS_process_vm_writev
         },
     },
     Group {
@@ -242,5 +263,5 @@ pub(super) const GROUPS: &[Group] = &[
             SYS_migrate_pages
         },
     },
-    Group { reason: "The kernel's log.", grant: Grant::With(CAP_SYSLOG), calls: &[libc::SYS_syslog] },
+    Group { reason: "The kernel's log.", grant: Grant::With(CAP_SYSLOG), calls: calls! { SYS_syslog } },
 ];
