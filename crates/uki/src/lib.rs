@@ -1,0 +1,21 @@
+//! Unified kernel images (UKI): the one signed file that the firmware's boot manager starts.
+//!
+//! Bytes in, bytes out; nothing in here opens a file.
+//!
+//! | module | knows |
+//! |---|---|
+//! | [`assemble`] | how a stub, a kernel and their companions become one PE file |
+//! | [`image`] | how to read such a file back without trusting it |
+//! | [`entry`] | how a boot entry's file name carries version and tries |
+//! | [`initramfs`] | how stage 1 is packed as a `newc` cpio archive |
+
+pub mod assemble;
+pub mod entry;
+pub mod image;
+pub mod initramfs;
+mod pe;
+
+pub use assemble::{Sections, Stub, assemble};
+pub use entry::{Assessment, EntryName, Tries};
+pub use image::{Section, Uki};
+pub use pe::Error;
