@@ -188,6 +188,7 @@ fn reader_finds_what_went_in() {
         for (got, want) in entries.iter().zip(tree.walk()) {
             let meta = want.node.meta();
             assert_eq!(got.path, want.path);
+            let got = &got.inode;
             assert_eq!((got.mode, got.uid, got.gid), (meta.mode.bits(), meta.uid, meta.gid));
             assert_eq!(got.xattrs, meta.xattrs);
             assert_eq!(*nids.entry(want.ino).or_insert(got.nid), got.nid, "hard links share a number");
@@ -228,7 +229,7 @@ fn reader_lists_what_mkfs_wrote() {
     for size in SIZES {
         let entry = entries.iter().find(|entry| entry.path == format!("sub/size-{size}").as_bytes()).unwrap();
         let sha256 = digest(&bytes(size).into());
-        assert_eq!(entry.kind, ReadKind::Regular { size: size as u64, sha256 });
+        assert_eq!(entry.inode.kind, ReadKind::Regular { size: size as u64, sha256 });
     }
 }
 
