@@ -33,13 +33,8 @@ pub struct Layout {
 
 impl Layout {
     /// The length of the image in bytes.
-    pub fn len(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         u64::from(self.blocks) * BLOCK
-    }
-
-    /// Never: there is always a superblock.
-    pub fn is_empty(&self) -> bool {
-        self.blocks == 0
     }
 }
 
@@ -260,12 +255,12 @@ mod tests {
         let mut clean = Cursor::new(Vec::new());
         let layout = write(&tree, &options(), &mut clean).unwrap();
         let clean = clean.into_inner();
-        assert_eq!((clean.len() as u64, clean.len() % 4096), (layout.len(), 0));
+        assert_eq!((clean.len() as u64, clean.len() % 4096), (layout.bytes(), 0));
 
         let mut dirty = Cursor::new(vec![0xaa; 512 + clean.len()]);
         dirty.set_position(512);
         write(&tree, &options(), &mut dirty).unwrap();
-        assert_eq!(dirty.position(), 512 + layout.len());
+        assert_eq!(dirty.position(), 512 + layout.bytes());
         assert!(dirty.into_inner()[512..] == clean[..]);
     }
 

@@ -60,6 +60,19 @@ fn a_directory_inside_itself_is_refused() {
     );
 }
 
+#[test]
+fn data_is_read_at_most_once() {
+    let clean = image();
+    let entries = Image::open(Cursor::new(clean.clone())).unwrap().entries(LIMITS).unwrap();
+    let file = entries.iter().find(|entry| entry.path == b"d/f").unwrap();
+    for size in [clean.len() as u32, u32::MAX] {
+        let mut bytes = clean.clone();
+        bytes[file.inode.nid as usize * 32 + 8..][..4].copy_from_slice(&size.to_le_bytes());
+        let refused = list(bytes);
+        assert!(matches!(refused, Err(Error::Inode { nid, .. }) if nid == file.inode.nid), "{refused:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..12_288)) {
