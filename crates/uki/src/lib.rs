@@ -4,7 +4,7 @@
 //!
 //! | module | knows |
 //! |---|---|
-//! | [`assemble`] | how a stub, a kernel and their companions become one PE file |
+//! | [`mod@assemble`] | how a stub, a kernel and their companions become one PE file |
 //! | [`image`] | how to read such a file back without trusting it |
 //! | [`entry`] | how a boot entry's file name carries version and tries |
 //! | [`initramfs`] | how stage 1 is packed as a `newc` cpio archive |
