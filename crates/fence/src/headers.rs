@@ -1,0 +1,59 @@
+//! Every number and size here against the C compiler's reading of the kernel's headers.
+
+use std::{
+    io::Write,
+    mem::offset_of,
+    process::{Command, Stdio},
+};
+
+use crate::{clone, mapper, mounts, partition, watchdog};
+
+#[test]
+fn numbers_and_sizes_are_those_of_the_headers() {
+    let facts: &[(&str, u64)] = &[
+        ("sizeof(struct clone_args)", size_of::<clone::Args>() as u64),
+        ("CLONE_INTO_CGROUP", clone::INTO_CGROUP),
+        ("sizeof(struct mount_attr)", size_of::<mounts::Attr>() as u64),
+        ("MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC", 0xf),
+        ("MOUNT_ATTR_NODEV", 4),
+        ("MOUNT_ATTR_NOEXEC", 8),
+        ("MOUNT_ATTR_NOSUID", 2),
+        ("MOUNT_ATTR_IDMAP", 0x0010_0000),
+        ("CLOSE_RANGE_CLOEXEC", 4),
+        ("sizeof(struct dm_ioctl)", size_of::<mapper::Header>() as u64),
+        ("sizeof(struct dm_target_spec)", size_of::<mapper::Target>() as u64),
+        ("DM_DEV_CREATE", mapper::CREATE.into()),
+        ("DM_DEV_REMOVE", mapper::REMOVE.into()),
+        ("DM_DEV_SUSPEND", mapper::SUSPEND.into()),
+        ("DM_TABLE_LOAD", mapper::LOAD.into()),
+        ("DM_READONLY_FLAG", 1),
+        ("sizeof(struct blkpg_partition)", size_of::<partition::Partition>() as u64),
+        ("sizeof(struct blkpg_ioctl_arg)", size_of::<partition::Arg>() as u64),
+        ("BLKPG", partition::BLKPG.into()),
+        ("BLKPG_RESIZE_PARTITION", partition::RESIZE as u64),
+        ("WDIOC_SETOPTIONS", watchdog::SETOPTIONS.into()),
+        ("WDIOC_KEEPALIVE", watchdog::KEEPALIVE.into()),
+        ("WDIOC_SETTIMEOUT", watchdog::SETTIMEOUT.into()),
+        ("WDIOC_GETTIMEOUT", watchdog::GETTIMEOUT.into()),
+        ("sizeof(struct sock_filter)", size_of::<libc::sock_filter>() as u64),
+        ("offsetof(struct dm_ioctl, name)", mapper::NAME_OFFSET as u64),
+        ("offsetof(struct sock_fprog, filter)", offset_of!(libc::sock_fprog, filter) as u64),
+    ];
+    let mut source = String::from("#include <stddef.h>\n");
+    for header in ["sched", "mount", "close_range", "dm-ioctl", "fs", "blkpg", "watchdog", "filter"] {
+        source += &format!("#include <linux/{header}.h>\n");
+    }
+    for (expression, value) in facts {
+        source +=
+            &format!("_Static_assert(({expression}) == {value}ull, \"{expression} is not {value}\");\n");
+    }
+    let mut cc = Command::new("cc")
+        .args(["-fsyntax-only", "-x", "c", "-"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    cc.stdin.take().unwrap().write_all(source.as_bytes()).unwrap();
+    let out = cc.wait_with_output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+}

@@ -1,0 +1,25 @@
+//! The only unsafe code of Coracle: one module per kernel facility that rustix and nix lack.
+//!
+//! * [`clone`]: a child with its own namespaces, in its cgroup, with a pidfd.
+//! * [`mounts`]: mount attributes, id-mapped mounts among them.
+//! * [`filter`]: installing a seccomp program.
+//! * [`descriptors`]: closing what must not survive an exec.
+//! * [`mapper`]: device-mapper: create, load, resume, remove.
+//! * [`ext4`]: growing a mounted filesystem and giving it a UUID.
+//! * [`partition`]: telling the kernel that a partition grew.
+//! * [`watchdog`]: the hardware timer that restarts a machine that hangs.
+
+pub mod clone;
+pub mod descriptors;
+mod error;
+pub mod ext4;
+pub mod filter;
+pub mod mapper;
+pub mod mounts;
+pub mod partition;
+pub mod watchdog;
+
+#[cfg(test)]
+mod headers;
+
+pub use error::Error;
