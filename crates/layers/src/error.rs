@@ -208,6 +208,9 @@ pub enum Refusal {
     /// One name twice in a layout archive.
     #[error("member appears twice")]
     Repeated,
+    /// A regular file whose name ends as a directory's does: readers disagree on what it is.
+    #[error("regular file with a name ending in `/`")]
+    FileNamedAsDirectory,
     /// A record that carries data but must not.
     #[error("unexpected data")]
     Data,

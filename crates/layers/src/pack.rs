@@ -3,8 +3,10 @@
 //! One gzip layer; every entry belongs to 0:0, has time 0 and mode 0755 (directories, executables) or 0644.
 //! Symbolic links are kept as they are. JSON is written from structs with a fixed field order.
 //!
-//! Order of writing: blobs, `index.json`, then `oci-layout`. Power lost earlier leaves a folder without
-//! `oci-layout`, which no reader takes for a layout.
+//! Order of writing, each step synced with its folder before the next:
+//! 1. blobs: power lost here means a folder without `oci-layout`, which no reader takes for a layout
+//! 2. `index.json`: the same
+//! 3. `oci-layout`: the layout is whole
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -100,8 +102,12 @@ pub fn pack(request: &PackRequest, out: &Path) -> Result<Packed, Error> {
         reference.map(|name| ("org.opencontainers.image.ref.name", name.as_str())).collect();
     let media_type = MediaType::ImageIndex.to_string();
     let index = Index { schema_version: 2, media_type, manifests: [descriptor] };
+    sync_folder(&blobs)?;
+    sync_folder(&out.join("blobs"))?;
     write_file(&out.join("index.json"), &json(&index, out)?)?;
+    sync_folder(out)?;
     write_file(&out.join("oci-layout"), b"{\"imageLayoutVersion\":\"1.0.0\"}")?;
+    sync_folder(out)?;
     Ok(Packed { manifest_digest })
 }
 
@@ -266,6 +272,10 @@ fn json(value: &impl Serialize, path: &Path) -> Result<Vec<u8>, Error> {
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut file = File::create_new(path).map_err(|e| failed("create", path, e))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| failed("write", path, e))
+}
+
+fn sync_folder(path: &Path) -> Result<(), Error> {
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(|e| failed("sync", path, e))
 }
 
 fn write_blob(

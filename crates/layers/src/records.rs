@@ -135,9 +135,7 @@ impl Pending {
             xattrs: pax.xattrs,
         };
         match record.kind {
-            RecordKind::Regular if record.path.ends_with(b"/") => {
-                Err(Refusal::Number("type of a name ending in `/`"))
-            }
+            RecordKind::Regular if record.path.ends_with(b"/") => Err(Refusal::FileNamedAsDirectory),
             RecordKind::Regular => Ok(record),
             _ if record.size != 0 => Err(Refusal::Data),
             _ => Ok(record),
