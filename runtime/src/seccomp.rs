@@ -1,7 +1,7 @@
 //! Seccomp: an allow-list by system call number, compiled to classic BPF.
 //!
 //! * [`policy`]: which call gets which answer.
-//! * [`compile`]: a policy as a balanced tree of number ranges.
+//! * [`mod@compile`]: a policy as a balanced tree of number ranges.
 //! * [`container`]: the default profile, as data with reasons.
 //! * [`names`]: the names of system calls and their numbers.
 //!
