@@ -3,11 +3,10 @@
 use crate::error::{Error, Place};
 use crate::expand::expand;
 use crate::manifest::{self as wire, Amount, Manifest, Text};
-use crate::names::{self, CAPABILITIES, DnsLabel};
-use crate::pod::{
-    Capabilities, Container, LIMIT, Namespace, Pod, Port, Protocol, Resources, RestartPolicy, Security,
-};
+use crate::names::{self, DnsLabel};
+use crate::pod::{Container, LIMIT, Namespace, Pod, Port, Protocol, Resources, RestartPolicy};
 use crate::quantity::Quantity;
+use crate::security::security;
 use serde_saphyr::{Location, Spanned};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,7 +17,7 @@ const ANNOTATIONS: usize = 256 << 10;
 /// A day: more than any shutdown waits.
 const GRACE: i64 = 24 * 60 * 60;
 
-type Checked<T> = Result<T, Error>;
+pub(crate) type Checked<T> = Result<T, Error>;
 
 /// Reads and checks one manifest.
 pub(crate) fn pod(yaml: &str) -> Checked<Pod> {
@@ -97,7 +96,11 @@ fn place(location: Location) -> Place {
     Place { line: location.line(), column: location.column() }
 }
 
-fn refuse<T, V>(at: &Spanned<V>, field: impl Into<String>, reason: impl Into<String>) -> Checked<T> {
+pub(crate) fn refuse<T, V>(
+    at: &Spanned<V>,
+    field: impl Into<String>,
+    reason: impl Into<String>,
+) -> Checked<T> {
     Err(Error::Field { place: place(at.referenced), field: field.into(), reason: reason.into() })
 }
 
@@ -154,7 +157,7 @@ fn namespace(host: Option<bool>) -> Namespace {
     }
 }
 
-fn number<T: TryFrom<i64>>(at: &Spanned<i64>, field: &str, least: i64, most: i64) -> Checked<T> {
+pub(crate) fn number<T: TryFrom<i64>>(at: &Spanned<i64>, field: &str, least: i64, most: i64) -> Checked<T> {
     let within = (least..=most).contains(&at.value);
     match T::try_from(at.value) {
         Ok(value) if within => Ok(value),
@@ -356,67 +359,4 @@ fn requests(wire: &wire::Amounts, limits: Resources) -> Checked<Resources> {
         )?,
         pids: fill(&wire.pids, requests.pids, limits.pids)?,
     })
-}
-
-fn security(wire: &wire::SecurityContext) -> Checked<Security> {
-    let field = "spec.containers[0].securityContext";
-    let id = |at: &Option<Spanned<i64>>| match at {
-        None => Ok(None),
-        Some(at) => number::<u32>(at, field, 0, i64::from(i32::MAX)).map(Some),
-    };
-    let security = Security {
-        run_as_user: id(&wire.run_as_user)?,
-        run_as_group: id(&wire.run_as_group)?,
-        run_as_non_root: wire.run_as_non_root.as_ref().is_some_and(|at| at.value),
-        read_only_root: wire.read_only_root_filesystem.unwrap_or(false),
-        allow_privilege_escalation: wire.allow_privilege_escalation.as_ref().map(|at| at.value),
-        privileged: wire.privileged.unwrap_or(false),
-        add: capabilities(&wire.capabilities.add)?,
-        drop: capabilities(&wire.capabilities.drop)?,
-    };
-    if let (true, Some(0), Some(at)) = (security.run_as_non_root, security.run_as_user, &wire.run_as_user) {
-        return refuse(at, field, "runAsUser is 0 though runAsNonRoot is true");
-    }
-    if let Some(at) = &wire.allow_privilege_escalation
-        && !at.value
-    {
-        if security.privileged {
-            let reason = "allowPrivilegeEscalation cannot be false when privileged is true";
-            return refuse(at, field, reason);
-        }
-        let admin = match &security.add {
-            Capabilities::All => true,
-            Capabilities::Named(list) => list.contains(&"SYS_ADMIN"),
-        };
-        if admin {
-            let reason = "allowPrivilegeEscalation cannot be false when SYS_ADMIN is added";
-            return refuse(at, field, reason);
-        }
-    }
-    Ok(security)
-}
-
-fn capabilities(wire: &[Spanned<Text>]) -> Checked<Capabilities> {
-    let field = "spec.containers[0].securityContext.capabilities";
-    let mut all = false;
-    let mut named = Vec::new();
-    for at in wire {
-        let text = at.value.0.as_str();
-        if text == "ALL" {
-            all = true;
-            continue;
-        }
-        let Some(name) = CAPABILITIES.iter().find(|name| **name == text) else {
-            let reason = if text.starts_with("CAP_") {
-                "write the capability without CAP_ in front"
-            } else {
-                "no such capability; write it as in NET_BIND_SERVICE, or ALL"
-            };
-            return refuse(at, field, reason);
-        };
-        if !named.contains(name) {
-            named.push(*name);
-        }
-    }
-    Ok(if all { Capabilities::All } else { Capabilities::Named(named) })
 }

@@ -7,7 +7,7 @@
 //! | [`names`] | DNS labels, label keys, environment names, capabilities |
 //! | [`expand`] | `$(VAR)` in commands, arguments and variables |
 //! | `manifest` | the fields as they are written |
-//! | `check` | from manifest to pod |
+//! | `check`, `security` | from manifest to pod |
 //! | [`error`] | what can be wrong |
 
 mod check;
@@ -17,6 +17,7 @@ mod manifest;
 pub mod names;
 pub mod pod;
 pub mod quantity;
+mod security;
 
 pub use error::Error;
 pub use pod::Pod;
