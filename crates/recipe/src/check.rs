@@ -2,11 +2,11 @@
 
 use crate::document::{At, Boot, Console, Document, EmbeddedImage, File, Image, Kernel, State};
 use crate::findings::{Code, Report};
-use crate::read::nearest;
 use crate::recipe::{self, Arch, Format, KernelProfile, KernelSource, OnStateFailure, Recipe, RootPath};
 use crate::values::{
     ByteLen, ConsoleDevice, Deadline, LogLevel, Mode, Name, Refused, Sha256, SourcePath, Version, refused,
 };
+use crate::words;
 use std::collections::BTreeMap;
 
 /// Entries of one list; more than any image has.
@@ -25,7 +25,7 @@ pub(crate) fn check(document: Document, report: &mut Report<'_>) -> Option<Recip
     let mut check = Check { report, complete };
     let name = check.need(document.name.as_ref(), "name", Name::parse);
     let version = check.need(document.version.as_ref(), "version", Version::parse);
-    let arch = check.or(document.arch.as_ref(), Arch::X86_64, arch);
+    let arch = check.or(document.arch.as_ref(), Arch::X86_64, words::arch);
     let kernel = check.kernel(&document.kernel.unwrap_or_default());
     let image = check.image(&document.image.unwrap_or_default());
     let images = check.list(document.images.unwrap_or_default(), Check::embedded);
@@ -35,7 +35,7 @@ pub(crate) fn check(document: Document, report: &mut Report<'_>) -> Option<Recip
     let files = check.files(document.files.unwrap_or_default());
     let console = check.console(&document.console.unwrap_or_default());
     let State { on_failure } = document.state.unwrap_or_default();
-    let on_state_failure = check.or(on_failure.as_ref(), OnStateFailure::Recover, on_failure_word);
+    let on_state_failure = check.or(on_failure.as_ref(), OnStateFailure::Recover, words::on_failure);
     let Boot { deadline } = document.boot.unwrap_or_default();
     let boot_deadline = check.or(deadline.as_ref(), Deadline::DEFAULT, Deadline::parse);
     Some(Recipe {
@@ -133,7 +133,7 @@ impl Check<'_, '_> {
     }
 
     fn kernel(&mut self, wire: &Kernel) -> Option<recipe::Kernel> {
-        let profile = self.or(wire.profile.as_ref(), KernelProfile::Virtio, profile);
+        let profile = self.or(wire.profile.as_ref(), KernelProfile::Virtio, words::profile);
         let source = self.kernel_source(wire);
         let fragments = self.list(wire.fragments.iter().flatten().collect(), |check, path| {
             check.take(path, SourcePath::parse)
@@ -226,7 +226,7 @@ impl Check<'_, '_> {
         };
         let mut seen = Vec::new();
         let formats = self.list(list.iter().collect(), |check, at| {
-            let format = check.take(at, format)?;
+            let format = check.take(at, words::format)?;
             if seen.contains(&format) {
                 check.conflict(at, "this format is named twice", "name it once");
                 return None;
@@ -250,11 +250,11 @@ impl Check<'_, '_> {
         let path = self.need(wire.path.as_ref(), "images.path", SourcePath::parse);
         let name = match &wire.name {
             None => Some(None),
-            Some(at) => self.take(at, reference).map(Some),
+            Some(at) => self.take(at, words::reference).map(Some),
         };
         let digest = match &wire.digest {
             None => Some(None),
-            Some(at) => self.take(at, digest).map(Some),
+            Some(at) => self.take(at, words::digest).map(Some),
         };
         Some(recipe::EmbeddedImage { path: path?, name: name?, digest: digest? })
     }
@@ -341,72 +341,4 @@ fn within(text: &str, (least, most): (ByteLen, ByteLen)) -> Result<ByteLen, Refu
         );
     }
     Ok(size)
-}
-
-fn word<T: Copy>(text: &str, what: &str, words: &[(&str, T)]) -> Result<T, Refused> {
-    if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
-        return Ok(*value);
-    }
-    let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-    let shown: String = text.chars().take(64).collect();
-    refused(
-        format!("there is no {what} \"{}\"", shown.escape_debug()),
-        match nearest(text, &known) {
-            Some(near) => format!("did you mean \"{near}\"?"),
-            None => format!("choose one of: {}", known.join(", ")),
-        },
-    )
-}
-
-fn arch(text: &str) -> Result<Arch, Refused> {
-    if ["aarch64", "arm64", "riscv64", "armv7", "i686", "ppc64le", "s390x"].contains(&text) {
-        return refused(
-            format!("images for {text} cannot be built yet"),
-            "write `arch = \"x86_64\"`, the only one so far",
-        );
-    }
-    word(text, "architecture", &[("x86_64", Arch::X86_64)])
-}
-
-fn profile(text: &str) -> Result<KernelProfile, Refused> {
-    use KernelProfile::{Full, Virtio};
-    word(text, "kernel profile", &[("virtio", Virtio), ("full", Full)])
-}
-
-fn on_failure_word(text: &str) -> Result<OnStateFailure, Refused> {
-    use OnStateFailure::{Recover, Volatile};
-    word(text, "way to fail", &[("recover", Recover), ("volatile", Volatile)])
-}
-
-fn format(text: &str) -> Result<Format, Refused> {
-    use Format::{Direct, Qcow2, Raw, RawZst, Vhd, Vmdk};
-    let words = [
-        ("raw", Raw),
-        ("raw.zst", RawZst),
-        ("qcow2", Qcow2),
-        ("vmdk", Vmdk),
-        ("vhd", Vhd),
-        ("direct", Direct),
-    ];
-    word(text, "image format", &words)
-}
-
-fn reference(text: &str) -> Result<String, Refused> {
-    if text.is_empty() || text.len() > 512 || text.bytes().any(|b| !b.is_ascii_graphic()) {
-        return refused(
-            "an image reference has 1 to 512 printable ASCII characters and no space",
-            "write it like \"registry.example/app:1.0\"",
-        );
-    }
-    Ok(text.to_owned())
-}
-
-fn digest(text: &str) -> Result<Sha256, Refused> {
-    match text.strip_prefix("sha256:") {
-        Some(hex) => Sha256::parse(hex),
-        None => refused(
-            "a digest pin starts with sha256:",
-            "copy the manifest's digest from the layout's index.json",
-        ),
-    }
 }

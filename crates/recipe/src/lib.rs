@@ -9,6 +9,7 @@
 //! | `check` | from document to recipe: ranges and what must agree with what |
 //! | [`findings`] | faults with their place and remedy, for people and as JSON |
 //! | [`template`](mod@template) | the commented example for a new project |
+//! | `words` | the words a recipe chooses from |
 //! | `root_path` | paths inside the root and which are reserved |
 //! | `schema` | JSON Schema of the document (feature `schema`) |
 
@@ -22,6 +23,7 @@ mod root_path;
 mod schema;
 pub mod template;
 pub mod values;
+mod words;
 
 pub use findings::{Code, Finding, Findings};
 pub use recipe::Recipe;
