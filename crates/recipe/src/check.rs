@@ -4,7 +4,8 @@ use crate::document::{At, Boot, Console, Document, EmbeddedImage, File, Image, K
 use crate::findings::{Code, Report};
 use crate::recipe::{self, Arch, Format, KernelProfile, KernelSource, OnStateFailure, Recipe, RootPath};
 use crate::values::{
-    ByteLen, ConsoleDevice, Deadline, LogLevel, Mode, Name, Refused, Sha256, SourcePath, Version, refused,
+    ByteLen, ConsoleDevice, Deadline, LogLevel, Mode, Name, Refused, Sha256, SourcePath, refused,
+    version as version_of,
 };
 use crate::words;
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ pub(crate) fn check(document: Document, report: &mut Report<'_>) -> Option<Recip
     let complete = report.is_empty();
     let mut check = Check { report, complete };
     let name = check.need(document.name.as_ref(), "name", Name::parse);
-    let version = check.need(document.version.as_ref(), "version", Version::parse);
+    let version = check.need(document.version.as_ref(), "version", version_of);
     let arch = check.or(document.arch.as_ref(), Arch::X86_64, words::arch);
     let kernel = check.kernel(&document.kernel.unwrap_or_default());
     let image = check.image(&document.image.unwrap_or_default());

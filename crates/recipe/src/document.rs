@@ -48,7 +48,7 @@ pub(crate) struct Document {
     /// Name of the image: lower-case letters, digits and hyphens, at most 63.
     #[cfg_attr(feature = "schema", schemars(required))]
     pub name: Option<At<String>>,
-    /// Version of the image: at most 10 bytes of 0-9 A-Z a-z . ~ ^ -, a digit first.
+    /// Version of the image: three numbers as in 1.2.3, at most 10 bytes.
     #[cfg_attr(feature = "schema", schemars(required))]
     pub version: Option<At<String>>,
     /// Processor architecture; "x86_64" is the only one so far.

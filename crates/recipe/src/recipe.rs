@@ -1,7 +1,9 @@
 //! The checked recipe, as the builder uses it.
 
 pub use crate::root_path::RootPath;
-use crate::values::{ByteLen, ConsoleDevice, Deadline, LogLevel, Mode, Name, Sha256, SourcePath, Version};
+use coracle_layout::OsVersion;
+
+use crate::values::{ByteLen, ConsoleDevice, Deadline, LogLevel, Mode, Name, Sha256, SourcePath};
 use crate::{Findings, check, findings::Report, read};
 
 /// Everything that one image is made from.
@@ -10,7 +12,7 @@ pub struct Recipe {
     /// Name of the image.
     pub name: Name,
     /// Version of the image.
-    pub version: Version,
+    pub version: OsVersion,
     /// Processor architecture.
     pub arch: Arch,
     /// The kernel to build.

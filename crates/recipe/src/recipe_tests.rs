@@ -2,7 +2,7 @@ use super::*;
 use crate::{Code, template};
 use proptest::prelude::*;
 
-const HEAD: &str = "name = \"edge\"\nversion = \"1\"\n";
+const HEAD: &str = "name = \"edge\"\nversion = \"1.0.0\"\n";
 
 fn parse(body: &str) -> Result<Recipe, Findings> {
     Recipe::parse(&format!("{HEAD}{body}"), "coracle.toml")

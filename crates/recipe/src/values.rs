@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use coracle_layout::{BadVersion, OsVersion};
+
 /// Why a value was refused, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -45,30 +47,9 @@ impl Name {
     }
 }
 
-/// Version of the image: 1 to 10 bytes of `0-9A-Za-z.~^-`, a digit first, so that boot entry names fit.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Version(String);
-
-impl Version {
-    /// Reads a version.
-    pub fn parse(text: &str) -> Result<Self, Refused> {
-        let remedy = "write it like `version = \"1.2.3\"`";
-        if text.is_empty() || text.len() > 10 {
-            return refused(format!("a version has 1 to 10 bytes, not {}", text.len()), remedy);
-        }
-        if !text.starts_with(|c: char| c.is_ascii_digit()) {
-            return refused("a version starts with a digit", remedy);
-        }
-        match text.chars().find(|c| !c.is_ascii_alphanumeric() && !".~^-".contains(*c)) {
-            Some(bad) => refused(format!("a version cannot hold {bad:?}, only 0-9 A-Z a-z . ~ ^ -"), remedy),
-            None => Ok(Self(text.to_owned())),
-        }
-    }
-
-    /// The version as written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+/// Reads a version.
+pub(crate) fn version(text: &str) -> Result<OsVersion, Refused> {
+    text.parse().or_else(|bad: BadVersion| refused(bad.to_string(), "write it like `version = \"1.2.3\"`"))
 }
 
 /// A number of bytes.

@@ -45,18 +45,15 @@ fn names_and_versions() {
         assert_eq!(Name::parse(text).is_ok(), good, "{text}");
     }
     for (text, good) in [
-        ("1", true),
-        ("1.2.3~rc^a-", false),
-        ("1.2~rc^a-B", true),
+        ("1.2.3", true),
         ("2026.11.23", true),
         ("2026.11.231", false),
-        ("v1", false),
+        ("1.2", false),
+        ("v1.2.3", false),
         ("", false),
-        ("1+2", false),
-        ("1é", false),
-        ("1/..", false),
+        ("1.2.3+2", false),
     ] {
-        assert_eq!(Version::parse(text).is_ok(), good, "{text}");
+        assert_eq!(version(text).is_ok(), good, "{text}");
     }
 }
 
