@@ -4,6 +4,17 @@
 //! The first occurrence of a word counts here: the signed part of the command line stands in front, so that
 //! nothing appended later can replace it.
 
+/// `roothash=HEX`: the root to boot. Stage 1 opens the slot that holds it.
+pub const ROOT_HASH: &str = "roothash";
+/// `coracle.state=recover|volatile`: what to do when the state partition cannot be mounted.
+pub const STATE: &str = "coracle.state";
+/// `coracle.deadline=SECONDS`: how long PID 1 may take to start everything before it reboots.
+pub const DEADLINE: &str = "coracle.deadline";
+/// `systemd.hostname=NAME`, as systemd spells it.
+pub const HOST_NAME: &str = "systemd.hostname";
+/// `ip=dhcp` or `ip=ADDRESS::GATEWAY:NETMASK:HOST:DEVICE:none`, as the kernel's nfsroot document spells it.
+pub const IP: &str = "ip";
+
 /// A kernel command line, read word by word.
 #[derive(Debug, Clone, Copy)]
 pub struct Cmdline<'a>(&'a str);

@@ -1,0 +1,20 @@
+//! Where things are in the root filesystem, and on what persists.
+
+/// PID 1, and stage 1 under another name.
+pub const INIT: &str = "/sbin/init";
+/// Start plans of the services of the host, `NAME.plan`.
+pub const SERVICES: &str = "/usr/share/coracle/services";
+/// Start plans of the embedded pods, `NAME.plan`.
+pub const PODS: &str = "/usr/share/coracle/pods";
+/// Unpacked embedded images, one folder an image.
+pub const IMAGES: &str = "/usr/share/coracle/images";
+/// Extension of a start plan.
+pub const PLAN_EXTENSION: &str = "plan";
+/// Where the state partition is mounted; everything else is read-only or gone with the power.
+pub const STATE: &str = "/var";
+/// What PID 1 keeps across boots: machine identifier, crash records.
+pub const STATE_INIT: &str = "/var/lib/coracle/init";
+/// Writable layers of containers, `NAME/ATTEMPT`.
+pub const STATE_CONTAINERS: &str = "/var/lib/coracle/containers";
+/// What PID 1 tells other programs about this boot.
+pub const RUN: &str = "/run/coracle";
