@@ -1,0 +1,5 @@
+//! One module a subcommand: its arguments, and a `run` that gives the exit code.
+
+pub mod check;
+pub mod new;
+pub mod schema;

@@ -1,0 +1,1 @@
+//! The builder: from a recipe to a verified, bootable disk image, without root.

@@ -1,0 +1,37 @@
+//! `coracle`: makes operating system images from recipes.
+
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Makes operating system images from recipes.
+#[derive(Debug, Parser)]
+#[command(name = "coracle", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start a project: a folder with a commented recipe.
+    New(commands::new::Args),
+    /// Say what is wrong with a recipe.
+    Check(commands::check::Args),
+    /// Print the JSON Schema of recipes, for editors.
+    Schema,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::New(args) => commands::new::run(&args),
+        Command::Check(args) => commands::check::run(&args),
+        Command::Schema => commands::schema::run(),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("coracle: {error:#}");
+        ExitCode::FAILURE
+    })
+}
