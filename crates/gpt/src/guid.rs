@@ -30,9 +30,33 @@ impl Guid {
     }
 
     /// A version 4 GUID from 16 random bytes.
-    pub fn from_random(bytes: [u8; 16]) -> Self {
-        let variant = u128::from_be_bytes(bytes) & !(0xf << 76) & !(0b11 << 62);
-        Self(variant | 0x4 << 76 | 0b10 << 62)
+    pub const fn from_random(bytes: [u8; 16]) -> Self {
+        Self::with_version(bytes, 4)
+    }
+
+    /// A version 8 GUID from bytes that were derived from something, such as a digest (RFC 9562, section 5.8).
+    pub const fn from_derived(bytes: [u8; 16]) -> Self {
+        Self::with_version(bytes, 8)
+    }
+
+    const fn with_version(bytes: [u8; 16], version: u128) -> Self {
+        let free = u128::from_be_bytes(bytes) & !(0xf << 76) & !(0b11 << 62);
+        Self(free | version << 76 | 0b10 << 62)
+    }
+
+    /// Whether it says of itself that it is random.
+    pub const fn is_random(self) -> bool {
+        self.0 >> 76 & 0xf == 4
+    }
+
+    /// The bytes in reading order, as everything but GPT stores a UUID.
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+
+    /// The reverse of [`Guid::to_bytes`].
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_be_bytes(bytes))
     }
 
     /// Reads the form on disk.
@@ -100,6 +124,14 @@ mod tests {
         assert_eq!(esp.to_disk(), disk);
         assert_eq!(Guid::from_disk(disk), Guid::from_u128(0xc12a7328_f81f_11d2_ba4b_00a0c93ec93b));
         assert_eq!(esp.to_string(), "c12a7328-f81f-11d2-ba4b-00a0c93ec93b");
+    }
+
+    #[test]
+    fn a_guid_says_where_it_came_from() {
+        let (random, derived) = (Guid::from_random([0xff; 16]), Guid::from_derived([0xff; 16]));
+        assert!(random.is_random() && !derived.is_random() && !Guid::ZERO.is_random());
+        assert_eq!(derived.to_string(), "ffffffff-ffff-8fff-bfff-ffffffffffff");
+        assert_eq!(Guid::from_bytes(derived.to_bytes()), derived);
     }
 
     #[test]
