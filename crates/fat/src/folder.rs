@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use crate::name;
 
-const DIRECTORY: u8 = 0x10;
+pub(crate) const DIRECTORY: u8 = 0x10;
 const ARCHIVE: u8 = 0x20;
-const VOLUME_ID: u8 = 0x08;
-const ENTRY_LEN: usize = 32;
+pub(crate) const VOLUME_ID: u8 = 0x08;
+pub(crate) const ENTRY_LEN: usize = 32;
 /// Things in one folder: FAT ends at 65 536 entries of 32 bytes, and a long name takes up to 21 of them.
 const MAX_CHILDREN: usize = 3000;
 /// 1 January 1980, the first day that FAT knows: no clock reaches the volume.

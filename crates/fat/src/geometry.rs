@@ -7,7 +7,7 @@ const SECTORS_PER_CLUSTER: u64 = CLUSTER_LEN / SECTOR_LEN;
 const FAT_COUNT: u64 = 2;
 const MIN_RESERVED: u64 = 32;
 /// Fewer clusters make a volume FAT16 by definition.
-const MIN_CLUSTERS: u64 = 65_525;
+pub(crate) const MIN_CLUSTERS: u64 = 65_525;
 /// The smallest volume that has so many clusters, in bytes, with 1 MiB to spare for the tables.
 pub const MIN_LEN: u64 = MIN_CLUSTERS * CLUSTER_LEN + (1 << 20);
 /// The largest volume: its sectors are counted in 32 bits.

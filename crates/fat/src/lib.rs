@@ -1,4 +1,4 @@
-//! FAT32 volumes with 4 KiB clusters: written in one go, always the same way.
+//! FAT32 volumes with 4 KiB clusters: written in one go, always the same way, and [read] with bounds.
 //!
 //! What goes where, in sectors of 512 bytes (Microsoft's FAT specification, version 1.03):
 //!
@@ -14,6 +14,7 @@
 mod folder;
 mod geometry;
 mod name;
+pub mod read;
 mod volume;
 
 pub use folder::PathError;

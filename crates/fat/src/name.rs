@@ -60,17 +60,15 @@ fn padded(base: &str, extension: &str) -> [u8; 11] {
 /// | 11 | 1 | attributes 0x0f |
 /// | 13 | 1 | checksum of the short name |
 pub(crate) fn long_entries(name: &str, short: &[u8; 11]) -> Vec<[u8; 32]> {
-    let checksum = short.iter().fold(0u8, |sum, byte| sum.rotate_right(1).wrapping_add(*byte));
-    let parts = name.len().div_ceil(13);
+    let checksum = checksum(short);
+    let parts = name.len().div_ceil(UNITS);
     let entry = |part: usize| {
         let mut entry = [0; 32];
         entry[0] = (part + 1) as u8 | if part + 1 == parts { 0x40 } else { 0 };
         entry[11] = 0x0f;
         entry[13] = checksum;
-        for (unit, offset) in
-            (1..11).step_by(2).chain((14..26).step_by(2)).chain((28..32).step_by(2)).enumerate()
-        {
-            let index = part * 13 + unit;
+        for (unit, offset) in unit_offsets().into_iter().enumerate() {
+            let index = part * UNITS + unit;
             let value = match name.as_bytes().get(index) {
                 Some(byte) => u16::from(*byte),
                 None if index == name.len() => 0,
@@ -81,6 +79,19 @@ pub(crate) fn long_entries(name: &str, short: &[u8; 11]) -> Vec<[u8; 32]> {
         entry
     };
     (0..parts).rev().map(entry).collect()
+}
+
+/// Units of a name in one of its parts.
+pub(crate) const UNITS: usize = 13;
+
+/// Where the units of a part stand.
+pub(crate) fn unit_offsets() -> [usize; UNITS] {
+    [1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30]
+}
+
+/// What ties the parts of a long name to the short one.
+pub(crate) fn checksum(short: &[u8; 11]) -> u8 {
+    short.iter().fold(0u8, |sum, byte| sum.rotate_right(1).wrapping_add(*byte))
 }
 
 #[cfg(test)]
