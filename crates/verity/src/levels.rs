@@ -2,6 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::error::Damage;
 use crate::superblock::DataBlocks;
 
 /// Bytes in a data block and in a hash block.
@@ -51,6 +52,20 @@ pub(crate) fn levels(data_blocks: DataBlocks) -> Vec<Level> {
 pub fn hash_area_len(data_blocks: DataBlocks) -> u64 {
     let tree: u64 = levels(data_blocks).iter().map(|level| level.blocks).sum();
     (TREE_START + tree) * BLOCK as u64
+}
+
+impl Damage {
+    /// Where the bad block begins, in bytes: of the data for [`Damage::Data`], else of the hash area of so many data blocks.
+    pub fn offset(&self, data_blocks: DataBlocks) -> u64 {
+        let block = match self {
+            Self::Root { .. } => TREE_START,
+            Self::Tree { level, block } => {
+                levels(data_blocks).get(*level).map_or(*block, |at| at.start + block)
+            }
+            Self::Data { block } => *block,
+        };
+        block.saturating_mul(BLOCK as u64)
+    }
 }
 
 /// The root hash that a tree with this top block has.

@@ -15,20 +15,37 @@ pub fn verify(
     hash: &mut (impl Read + Seek),
     root: &Digest,
 ) -> Result<(), Error> {
-    walk(data, hash, Some(root)).map(drop)
+    walk(data, hash, Some(root), &mut |damage| Err(damage.into())).map(drop)
+}
+
+/// Checks as [`verify`] does and goes on behind what is damaged: every bad block is given to `found`, from the root down.
+///
+/// What lies below a damaged tree block cannot be judged and is passed over, so with [`Damage::Root`] nothing follows.
+pub fn scan(
+    data: &mut (impl Read + Seek),
+    hash: &mut (impl Read + Seek),
+    root: &Digest,
+    mut found: impl FnMut(Damage),
+) -> Result<(), Error> {
+    let mut keep = |damage| {
+        found(damage);
+        Ok(())
+    };
+    walk(data, hash, Some(root), &mut keep).map(drop)
 }
 
 /// Checks that tree and data agree and returns the root hash, for the caller to compare or to record.
 ///
 /// Without a known root hash the top block is taken at its word, so a flaw in it is reported as damage of what lies below.
 pub fn measure(data: &mut (impl Read + Seek), hash: &mut (impl Read + Seek)) -> Result<Digest, Error> {
-    walk(data, hash, None)
+    walk(data, hash, None, &mut |damage| Err(damage.into()))
 }
 
 fn walk(
     data: &mut (impl Read + Seek),
     hash: &mut (impl Read + Seek),
     want: Option<&Digest>,
+    found: &mut dyn FnMut(Damage) -> Result<(), Error>,
 ) -> Result<Digest, Error> {
     let superblock = read_superblock(hash)?;
     let hasher = Hasher::new(superblock.salt.as_bytes());
@@ -39,26 +56,38 @@ fn walk(
         None => hasher.hash(&read_data(data, 0)?),
     };
     if let Some(want) = want.filter(|want| **want != got) {
-        return Err(Damage::Root { want: *want, got }.into());
+        found(Damage::Root { want: *want, got })?;
+        return Ok(got);
     }
+    let mut spoilt = Spoilt::default();
     for (level, parents) in levels.iter().enumerate().rev() {
         let children = level.checked_sub(1).and_then(|below| levels.get(below).map(|at| (below, at)));
         let count = children.map_or(superblock.data_blocks.get(), |(_, at)| at.blocks);
+        let above = std::mem::take(&mut spoilt);
         for parent in 0..parents.blocks {
+            let range = parent * FANOUT..count.min((parent + 1) * FANOUT);
+            if above.contains(&parent) {
+                spoilt.extend(range.filter(|_| children.is_some()));
+                continue;
+            }
             let entries = read_hash(hash, parents.start + parent)?;
-            for (block, entry) in (parent * FANOUT..count).zip(entries.chunks_exact(got.len())) {
+            for (block, entry) in range.zip(entries.chunks_exact(got.len())) {
                 let (bytes, damage) = match children {
                     Some((level, at)) => (read_hash(hash, at.start + block)?, Damage::Tree { level, block }),
                     None => (read_data(data, block)?, Damage::Data { block }),
                 };
                 if hasher.hash(&bytes) != *entry {
-                    return Err(damage.into());
+                    found(damage)?;
+                    spoilt.extend(children.is_some().then_some(block));
                 }
             }
         }
     }
     Ok(got)
 }
+
+/// Blocks of one level that are damaged or lie below damaged ones.
+type Spoilt = std::collections::BTreeSet<u64>;
 
 fn read_superblock(hash: &mut (impl Read + Seek)) -> Result<Superblock, Error> {
     let mut bytes = [0; SUPERBLOCK_LEN];
@@ -145,6 +174,40 @@ mod tests {
             );
             hash[at] ^= 0x80;
         }
+    }
+
+    #[test]
+    fn a_scan_finds_everything_that_can_be_judged() {
+        // Three levels: 129 leaf blocks under two under one.
+        let blocks = 128 * 128 + 1;
+        let (mut data, mut hash, root) = sample(blocks);
+        let data_blocks = DataBlocks::new(blocks).expect("in range");
+        let scan_all = |data: &[u8], hash: &[u8]| {
+            let mut all = Vec::new();
+            let found = |damage| all.push(damage);
+            scan(&mut Cursor::new(data), &mut Cursor::new(hash), &root, found).expect("readable");
+            all
+        };
+        assert_eq!(scan_all(&data, &hash), []);
+        let leaf = |block: u64| Damage::Tree { level: 0, block };
+        let places = [leaf(3), Damage::Data { block: 200 }, Damage::Data { block: 16_383 }];
+        for place in &places {
+            let at = place.offset(data_blocks) as usize + 5;
+            match place {
+                Damage::Data { .. } => data[at] ^= 1,
+                _ => hash[at] ^= 1,
+            }
+        }
+        assert_eq!(scan_all(&data, &hash), places);
+        // Below leaf 3 lie the data blocks 384 to 511: what is wrong there is not judged.
+        data[400 * BLOCK] ^= 1;
+        assert_eq!(scan_all(&data, &hash), places);
+        // The first block of the middle level covers the first 128 leaves and their data.
+        let middle = Damage::Tree { level: 1, block: 0 };
+        hash[middle.offset(data_blocks) as usize] ^= 1;
+        assert_eq!(scan_all(&data, &hash), [middle]);
+        hash[BLOCK] ^= 1;
+        assert!(matches!(scan_all(&data, &hash)[..], [Damage::Root { .. }]));
     }
 
     #[test]
