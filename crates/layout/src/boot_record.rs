@@ -113,6 +113,11 @@ impl BootRecord {
         self.entries.iter().find(|entry| entry.root == *root)
     }
 
+    /// What was touched last: the root of the last boot, until the next one begins.
+    pub fn latest(&self) -> Option<&Entry> {
+        self.entries.first()
+    }
+
     /// Counts a boot of `root` that has just begun. Drops what was touched longest ago when there is no room.
     pub fn begin(&mut self, root: RootHash) {
         let entry = self.touch(root);
@@ -320,6 +325,8 @@ mod tests {
         record.good(root(1));
         assert!(!record.is_rotten(&root(1)) && record.is_rotten(&root(2)));
         assert!(!record.is_rotten(&root(3)), "nothing is known of it");
+        assert_eq!(record.latest().map(|entry| entry.root), Some(root(1)), "a good end touches too");
+        assert_eq!(BootRecord::default().latest(), None);
     }
 
     #[test]

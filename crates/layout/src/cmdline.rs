@@ -6,6 +6,11 @@
 
 /// `roothash=HEX`: the root to boot. Stage 1 opens the slot that holds it.
 pub const ROOT_HASH: &str = "roothash";
+/// `rootwait=SECONDS`: how long stage 1 waits for the disk, as the kernel spells it for its own root.
+pub const ROOT_WAIT: &str = "rootwait";
+/// `panic=SECONDS`: how long a failure stays on the screen before the machine restarts, as the kernel spells it. Stage 1
+/// obeys it as well.
+pub const PANIC: &str = "panic";
 /// `coracle.state=recover|volatile`: what to do when the state partition cannot be mounted.
 pub const STATE: &str = "coracle.state";
 /// `coracle.deadline=SECONDS`: how long PID 1 may take to start everything before it reboots.

@@ -18,3 +18,5 @@ pub const STATE_INIT: &str = "/var/lib/coracle/init";
 pub const STATE_CONTAINERS: &str = "/var/lib/coracle/containers";
 /// What PID 1 tells other programs about this boot.
 pub const RUN: &str = "/run/coracle";
+/// What stage 1 tells PID 1, `key=value` a line.
+pub const STAGE1_FACTS: &str = "/run/coracle/stage1";
