@@ -121,6 +121,16 @@ pub fn spawn(
     Ok(Child { pid, pidfd })
 }
 
+/// Moves the calling thread into new namespaces of its own.
+///
+/// Processes are the exception: with [`Namespaces::PID`] the caller's children are in the new namespace, not the caller.
+/// <https://man7.org/linux/man-pages/man2/unshare.2.html>
+pub fn unshare(own: Namespaces) -> Result<(), Error> {
+    // SAFETY: `Namespaces` holds no flag but `CLONE_NEW*`: neither memory nor descriptors are unshared.
+    let done = unsafe { libc::syscall(libc::SYS_unshare, own.0) };
+    if done == 0 { Ok(()) } else { Err(Error::Unshare { flags: own.0, source: last() }) }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use std::os::fd::AsFd;
@@ -147,6 +157,21 @@ pub(crate) mod tests {
         let own = own.and(Namespaces::IPC).and(Namespaces::UTS).and(Namespaces::CGROUP);
         let child = spawn(own, None, || rustix::process::getpid().as_raw_nonzero().get() as u8).unwrap();
         assert_eq!(exit_code(&child), Some(1));
+    }
+
+    #[test]
+    fn only_the_caller_leaves_its_namespaces() {
+        let name = || std::fs::read_link("/proc/thread-self/ns/uts").unwrap();
+        let before = name();
+        std::thread::spawn(move || {
+            unshare(Namespaces::UTS).unwrap();
+            assert_ne!(name(), before);
+            let refused = unshare(Namespaces(1 << 63)).unwrap_err();
+            assert_eq!(refused, Error::Unshare { flags: 1 << 63, source: rustix::io::Errno::INVAL });
+        })
+        .join()
+        .unwrap();
+        assert_eq!(name(), std::fs::read_link("/proc/self/ns/uts").unwrap());
     }
 
     #[test]

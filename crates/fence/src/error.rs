@@ -14,6 +14,15 @@ pub enum Error {
         #[source]
         source: Errno,
     },
+    /// The namespaces were not left.
+    #[error("unshare with flags {flags:#x}")]
+    Unshare {
+        /// The flags asked for.
+        flags: u64,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
     /// The attributes of a mount were not changed.
     #[error("mount_setattr with set {set:#x}, clear {clear:#x}")]
     Attributes {
@@ -43,6 +52,9 @@ pub enum Error {
         #[source]
         source: Errno,
     },
+    /// Signals kept their disposition or stayed blocked.
+    #[error("reset signals")]
+    Signals(#[source] Errno),
     /// A device-mapper name, target type or parameter text is empty, too long, or holds a NUL byte or a slash.
     #[error("device-mapper {field} is not fit for the kernel")]
     MapperText {
@@ -88,6 +100,27 @@ pub enum Error {
         #[source]
         source: Errno,
     },
+}
+
+impl Error {
+    /// The kernel's answer; `EINVAL` for what was never asked.
+    #[must_use]
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::Clone { source, .. }
+            | Self::Unshare { source, .. }
+            | Self::Attributes { source, .. }
+            | Self::Filter { source, .. }
+            | Self::Descriptors { source, .. }
+            | Self::Mapper { source, .. }
+            | Self::ResizeExt4 { source, .. }
+            | Self::ResizePartition { source, .. }
+            | Self::Watchdog { source, .. }
+            | Self::Signals(source)
+            | Self::SetUuid(source) => *source,
+            Self::MapperText { .. } => Errno::INVAL,
+        }
+    }
 }
 
 /// The calling thread's errno after a failed raw system call.

@@ -4,6 +4,8 @@
 //! * [`mounts`]: mount attributes, id-mapped mounts among them.
 //! * [`filter`]: installing a seccomp program.
 //! * [`descriptors`]: closing what must not survive an exec.
+//! * [`signals`]: every signal as a fresh program expects it.
+//! * [`exec`]: the last steps of a child, to another program.
 //! * [`mapper`]: device-mapper: create, load, resume, remove.
 //! * [`ext4`]: growing a mounted filesystem and giving it a UUID.
 //! * [`partition`]: telling the kernel that a partition grew.
@@ -12,11 +14,13 @@
 pub mod clone;
 pub mod descriptors;
 mod error;
+pub mod exec;
 pub mod ext4;
 pub mod filter;
 pub mod mapper;
 pub mod mounts;
 pub mod partition;
+pub mod signals;
 pub mod watchdog;
 
 #[cfg(test)]
