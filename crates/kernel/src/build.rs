@@ -14,7 +14,7 @@
 //!    Power lost before the rename means: `KEY.new` is thrown away, never mistaken for a kernel.
 
 use crate::key::{Inputs, Key};
-use crate::{Error, Profile, Source, config, kconfig};
+use crate::{Error, Profile, Source, config, fragment, kconfig};
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -42,6 +42,8 @@ const TAIL_BYTES: u64 = 64 << 10;
 pub struct Request {
     /// Which options.
     pub profile: Profile,
+    /// Fragments beyond the profile's, as `(file name, text)`, applied after it.
+    pub fragments: Vec<(String, String)>,
     /// From which source.
     pub source: Source,
     /// The cache folder, made if it is not there.
@@ -57,6 +59,8 @@ pub struct Built {
     pub config: PathBuf,
     /// What `uname -r` will say.
     pub release: String,
+    /// Digest of the source tarball, hexadecimal.
+    pub source: String,
 }
 
 /// What is being done now.
@@ -120,17 +124,26 @@ pub fn configure(request: &Request, progress: &mut dyn FnMut(Progress)) -> Resul
 struct Place {
     cache: PathBuf,
     key: Key,
+    source: String,
+}
+
+impl Request {
+    /// Every fragment as `(file name, text)`, in order.
+    fn all_fragments(&self) -> Vec<(&str, &str)> {
+        let own = self.fragments.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        self.profile.fragments().iter().copied().chain(own).collect()
+    }
 }
 
 impl Place {
     fn of(request: &Request, progress: &mut dyn FnMut(Progress)) -> Result<Place, Error> {
         progress(Progress::Hashing);
-        let fragments: String = request.profile.fragments().iter().map(|(_, text)| *text).collect();
+        let fragments: String = request.all_fragments().into_iter().map(|(_, text)| text).collect();
         let (source, compiler) = (request.source.digest()?, compiler()?);
         let key = Key::of(&Inputs { source: &source, fragments: &fragments, compiler: &compiler });
         fs::create_dir_all(&request.cache).map_err(Error::file("make folder", &request.cache))?;
         let cache = fs::canonicalize(&request.cache).map_err(Error::file("find folder", &request.cache))?;
-        Ok(Place { cache, key })
+        Ok(Place { cache, key, source })
     }
 
     fn entry(&self) -> PathBuf {
@@ -144,7 +157,8 @@ impl Place {
     fn finished(&self) -> Option<Built> {
         let entry = self.entry();
         let release = fs::read_to_string(entry.join("release")).ok()?.trim().to_string();
-        Some(Built { bzimage: entry.join("bzImage"), config: entry.join("config"), release })
+        let source = self.source.clone();
+        Some(Built { bzimage: entry.join("bzImage"), config: entry.join("config"), release, source })
     }
 
     fn lock(&self, progress: &mut dyn FnMut(Progress)) -> Result<File, Error> {
@@ -170,7 +184,7 @@ impl Place {
             fs::rename(&unpack, &work).map_err(Error::file("rename", &unpack))?;
         }
         progress(Progress::Configuring);
-        let settings = request.profile.settings()?;
+        let settings = fragment::merge(&request.all_fragments())?;
         let path = work.join(".config");
         self.make(&["tinyconfig"])?;
         let before = fs::read_to_string(&path).map_err(Error::file("read", &path))?;

@@ -74,5 +74,5 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Goal, String> {
     };
     let profile = profile.ok_or("--profile is missing")?;
     let cache = cache.or_else(default_cache).ok_or("no home folder: --cache is missing")?;
-    Ok(goal(Request { profile, source, cache }))
+    Ok(goal(Request { profile, fragments: Vec::new(), source, cache }))
 }

@@ -29,7 +29,15 @@ fn request(olddefconfig: &str, bzimage: &str) -> (TempDir, Request) {
     tar.arg("--create").arg("--file").arg(&tarball).arg("--directory").arg(root.path()).arg("linux");
     assert!(tar.status().unwrap().success());
     let cache = root.path().join("cache");
-    (root, Request { profile: Profile::Virtio, source: Source::Distribution(tarball), cache })
+    (
+        root,
+        Request {
+            profile: Profile::Virtio,
+            fragments: Vec::new(),
+            source: Source::Distribution(tarball),
+            cache,
+        },
+    )
 }
 
 /// Runs a build and returns the steps it reported.
@@ -78,4 +86,18 @@ fn a_failed_make_shows_its_last_lines_and_stores_nothing() {
     assert_eq!((lines.len(), lines[0]), (TAIL_LINES, "72"), "{tail}");
     assert!(lines[TAIL_LINES - 1].contains("bzImage"), "{tail}");
     assert!(matches!(steps(&request), (Err(_), seen) if !seen.contains(&Progress::Unpacking)));
+}
+
+#[test]
+fn extra_fragments_make_another_kernel() {
+    let (_root, mut request) = request("true", IMAGE);
+    let plain = build(&request, &mut |_| ()).unwrap();
+    let text = "# The probe of this test.\nCONFIG_PROBE_OF_A_TEST=y\n".to_string();
+    request.fragments.push(("own.config".into(), text.clone()));
+    let own = build(&request, &mut |_| ()).unwrap();
+    assert_ne!(own.bzimage, plain.bzimage);
+    assert_eq!((&own.source, own.source.len()), (&plain.source, 64));
+    assert!(fs::read_to_string(&own.config).unwrap().contains("CONFIG_PROBE_OF_A_TEST=y\n"));
+    request.fragments.push(("again.config".into(), text));
+    assert!(matches!(build(&request, &mut |_| ()), Err(Error::Fragments(_))));
 }
