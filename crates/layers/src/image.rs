@@ -38,6 +38,8 @@ pub struct Request {
 pub struct Image {
     /// Digest of the manifest: the image's identity.
     pub manifest_digest: String,
+    /// Its name in `index.json`, if it has one.
+    pub reference: Option<String>,
     /// The file tree; its contents lie in the spool.
     pub rootfs: RootFs,
     /// How to run it.
@@ -90,7 +92,7 @@ pub fn load<S: Write + Seek>(layout: &Layout, request: &Request, spool: &mut S) 
     if version.image_layout_version() != "1.0.0" {
         return Err(document(name, "imageLayoutVersion is not 1.0.0"));
     }
-    let chosen = choose(layout, request)?;
+    let (chosen, reference) = choose(layout, request)?;
     let manifest_digest = chosen.digest().to_string();
     let manifest: ImageManifest = layout.document(&chosen, limits.json_bytes)?;
     let wrong = |reason| document(&manifest_digest, reason);
@@ -134,30 +136,30 @@ pub fn load<S: Write + Seek>(layout: &Layout, request: &Request, spool: &mut S) 
         notes.file_capabilities +=
             u64::from(entry.xattrs.iter().any(|(name, _)| name == b"security.capability"));
     }
-    Ok(Image { manifest_digest, rootfs, config: runtime, notes })
+    Ok(Image { manifest_digest, reference, rootfs, config: runtime, notes })
 }
 
 fn document(name: &str, reason: &'static str) -> Error {
     Error::Document { name: name.to_owned(), reason }
 }
 
-/// The manifest to use. `index.json` must leave one choice; in a nested index the first that fits counts, as the
+/// The manifest to use, with its name. `index.json` must leave one choice; in a nested index the first that fits counts, as the
 /// specification says.
-fn choose(layout: &Layout, request: &Request) -> Result<Descriptor, Error> {
+fn choose(layout: &Layout, request: &Request) -> Result<(Descriptor, Option<String>), Error> {
     let name = "index.json";
     let index: ImageIndex = parse(name, &layout.read(name, request.limits.json_bytes)?)?;
     check_index(name, &index)?;
     let mut seen = 0;
-    let mut found: Vec<Descriptor> = Vec::new();
+    let mut found: Vec<(Descriptor, Option<String>)> = Vec::new();
     for descriptor in index.manifests() {
         let named = descriptor.annotations().as_ref().and_then(|a| a.get(REFERENCE));
         if request.reference.is_some() && request.reference.as_ref() != named {
             continue;
         }
         if let Some(fit) = descend(layout, request, descriptor, INDEX_DEPTH, &mut seen)?
-            && !found.iter().any(|f| f.digest() == fit.digest())
+            && !found.iter().any(|(one, _)| one.digest() == fit.digest())
         {
-            found.push(fit);
+            found.push((fit, named.cloned()));
         }
     }
     match found.len() {

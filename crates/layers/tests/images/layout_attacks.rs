@@ -109,6 +109,7 @@ fn platform_is_chosen_through_nested_indexes() {
     finish(dir.path(), &[other.clone(), nested.clone()]);
     let (image, _) = open(dir.path(), &Request::default()).unwrap();
     assert_eq!(image.manifest_digest, ours["digest"].as_str().unwrap());
+    assert_eq!(image.reference.as_deref(), Some("one"), "the name that index.json gives it");
     finish(dir.path(), &[other, newer]);
     assert!(matches!(error(dir.path()), Error::NoManifest));
 
