@@ -1,6 +1,8 @@
-//! Everything that can be wrong with a plan or a seccomp policy.
+//! Everything that can be wrong with a plan or a seccomp policy, and what keeps PID 1 from starting a container.
 
-/// Why a value, an encoded plan or a policy was refused.
+use rustix::io::Errno;
+
+/// Why a value, an encoded plan or a policy was refused, or a container not started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A field holds a value outside its range or alphabet.
@@ -99,5 +101,43 @@ pub enum Error {
         len: usize,
         /// The kernel's limit.
         limit: usize,
+    },
+    /// The child was not made.
+    #[error("make a child")]
+    Clone(#[source] coracle_fence::Error),
+    /// The user namespace was not made.
+    #[error("user namespace: {step}")]
+    UserNamespace {
+        /// The file or operation.
+        step: &'static str,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
+    /// The pipe through which a child reports was not made or not read.
+    #[error("report of a starting container: {step}")]
+    Report {
+        /// The operation.
+        step: &'static str,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
+    /// The bytes in the pipe are no report.
+    #[error("report of a starting container names stage {stage} and has {len} bytes")]
+    Garbled {
+        /// The stage's number.
+        stage: u8,
+        /// How many bytes were read.
+        len: usize,
+    },
+    /// A cgroup did not obey.
+    #[error("cgroup: {file}")]
+    Cgroup {
+        /// The file or operation.
+        file: &'static str,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
     },
 }
