@@ -91,6 +91,15 @@ pub enum Error {
         #[source]
         source: Errno,
     },
+    /// Frames cannot be heard.
+    #[error("packet socket: {operation}")]
+    Packet {
+        /// The call that failed.
+        operation: &'static str,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
     /// The watchdog did not obey.
     #[error("watchdog {command}")]
     Watchdog {
@@ -115,6 +124,7 @@ impl Error {
             | Self::Mapper { source, .. }
             | Self::ResizeExt4 { source, .. }
             | Self::ResizePartition { source, .. }
+            | Self::Packet { source, .. }
             | Self::Watchdog { source, .. }
             | Self::Signals(source)
             | Self::SetUuid(source) => *source,

@@ -37,10 +37,14 @@ fn numbers_and_sizes_are_those_of_the_headers() {
         ("WDIOC_GETTIMEOUT", watchdog::GETTIMEOUT.into()),
         ("sizeof(struct sock_filter)", size_of::<libc::sock_filter>() as u64),
         ("offsetof(struct dm_ioctl, name)", mapper::NAME_OFFSET as u64),
+        ("sizeof(struct sockaddr_ll)", size_of::<libc::sockaddr_ll>() as u64),
+        ("offsetof(struct sockaddr_ll, sll_ifindex)", offset_of!(libc::sockaddr_ll, sll_ifindex) as u64),
         ("offsetof(struct sock_fprog, filter)", offset_of!(libc::sock_fprog, filter) as u64),
     ];
     let mut source = String::from("#include <stddef.h>\n");
-    for header in ["sched", "mount", "close_range", "dm-ioctl", "fs", "blkpg", "watchdog", "filter"] {
+    for header in
+        ["sched", "mount", "close_range", "dm-ioctl", "fs", "blkpg", "watchdog", "filter", "if_packet"]
+    {
         source += &format!("#include <linux/{header}.h>\n");
     }
     for (expression, value) in facts {

@@ -9,6 +9,7 @@
 //! * [`mapper`]: device-mapper: create, load, resume, remove.
 //! * [`ext4`]: growing a mounted filesystem and giving it a UUID.
 //! * [`partition`]: telling the kernel that a partition grew.
+//! * [`packet`]: whole frames of one network interface.
 //! * [`watchdog`]: the hardware timer that restarts a machine that hangs.
 
 pub mod clone;
@@ -19,6 +20,7 @@ pub mod ext4;
 pub mod filter;
 pub mod mapper;
 pub mod mounts;
+pub mod packet;
 pub mod partition;
 pub mod signals;
 pub mod watchdog;
