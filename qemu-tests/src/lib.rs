@@ -1,0 +1,27 @@
+//! A harness for tests that boot: a guest in QEMU, its console, its monitor, its network port and its disk afterwards.
+//!
+//! | module | knows |
+//! |---|---|
+//! | [`machine`] | how QEMU is started, watched and ended |
+//! | [`console`] | what the guest printed |
+//! | [`qmp`] | QEMU's monitor protocol: buttons, events, status |
+//! | [`probe`] | whether hardware acceleration really runs a guest |
+//! | [`http`] | a bounded GET on a forwarded port |
+//! | [`disk`] | what a boot left on the disk, and how to damage it |
+//! | [`image`] | where the artifacts that are booted come from |
+//!
+//! Every wait has a [`Deadline`]; a machine that goes out of scope is killed.
+
+pub mod console;
+mod deadline;
+pub mod disk;
+mod error;
+pub mod http;
+pub mod image;
+pub mod machine;
+pub mod probe;
+pub mod qmp;
+
+pub use deadline::Deadline;
+pub use error::Error;
+pub use machine::{Config, Exit, Machine};

@@ -1,0 +1,276 @@
+//! What a machine is made of, as values, and as QEMU's command line.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::probe::Accelerator;
+
+/// Words that every direct boot gets behind its own: the console, a reboot at once on panic, and no timer check, which
+/// an emulated processor on a busy host fails.
+const DIRECT_WORDS: &str = "console=ttyS0 panic=-1 no_timer_check";
+/// The firmware and its empty variable store, as Debian installs them.
+const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+pub(super) const FIRMWARE_VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+
+/// How the machine comes to a kernel.
+#[derive(Debug, Clone)]
+pub(super) enum Boot {
+    Direct { kernel: PathBuf, initrd: PathBuf, cmdline: String },
+    Uefi { variables: PathBuf },
+}
+
+/// What becomes of the guest's writes to a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writes {
+    /// They go into the file.
+    Stay,
+    /// They are dropped with the machine.
+    Vanish,
+}
+
+/// What a reset, asked for by the guest or done by its watchdog, leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reset {
+    /// The machine's end.
+    Ends,
+    /// The next boot.
+    Boots,
+}
+
+/// A machine to be started. Unless said otherwise: 256 MiB, one processor, network, entropy and watchdog, no disk.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub(super) boot: Boot,
+    memory_mib: u32,
+    processors: u32,
+    disks: Vec<(PathBuf, Writes)>,
+    ports: Vec<u16>,
+    network: bool,
+    watchdog: bool,
+    icount: Option<u8>,
+    reset: Reset,
+    devices: Vec<String>,
+    pub(super) accelerator: Option<Accelerator>,
+}
+
+impl Config {
+    /// Starts a kernel without firmware's help. Console, `panic=-1` and `no_timer_check` are added to its command line.
+    pub fn direct(kernel: impl Into<PathBuf>, initrd: impl Into<PathBuf>, cmdline: &str) -> Self {
+        let cmdline = format!("{} {DIRECT_WORDS}", cmdline.trim()).trim().to_owned();
+        Self::new(Boot::Direct { kernel: kernel.into(), initrd: initrd.into(), cmdline })
+    }
+
+    /// Starts the firmware, which looks for a loader on the disks. The file keeps its variables; it is made if missing.
+    pub fn uefi(variables: impl Into<PathBuf>) -> Self {
+        Self::new(Boot::Uefi { variables: variables.into() })
+    }
+
+    fn new(boot: Boot) -> Self {
+        Self {
+            boot,
+            memory_mib: 256,
+            processors: 1,
+            disks: Vec::new(),
+            ports: Vec::new(),
+            network: true,
+            watchdog: true,
+            icount: None,
+            reset: Reset::Ends,
+            devices: Vec::new(),
+            accelerator: None,
+        }
+    }
+
+    /// Sets the memory.
+    pub fn memory(self, mib: u32) -> Self {
+        Self { memory_mib: mib, ..self }
+    }
+
+    /// Sets the number of processors.
+    pub fn processors(self, processors: u32) -> Self {
+        Self { processors, ..self }
+    }
+
+    /// Adds a raw disk.
+    pub fn disk(mut self, path: impl Into<PathBuf>, writes: Writes) -> Self {
+        self.disks.push((path.into(), writes));
+        self
+    }
+
+    /// Forwards a free port of the host to this TCP port of the guest; see [`Machine::forwarded`](super::Machine::forwarded).
+    pub fn forward(mut self, port: u16) -> Self {
+        self.ports.push(port);
+        self
+    }
+
+    /// Leaves out the network card.
+    pub fn without_network(self) -> Self {
+        Self { network: false, ..self }
+    }
+
+    /// Leaves out the watchdog.
+    pub fn without_watchdog(self) -> Self {
+        Self { watchdog: false, ..self }
+    }
+
+    /// Counts instructions: the guest's clock advances 2^`shift` nanoseconds with each. For measuring, not for speed.
+    pub fn icount(self, shift: u8) -> Self {
+        Self { icount: Some(shift), ..self }
+    }
+
+    /// Says what a reset leads to.
+    pub fn on_reset(self, reset: Reset) -> Self {
+        Self { reset, ..self }
+    }
+
+    /// Adds a device in QEMU's words, as `virtio-keyboard-pci`.
+    pub fn device(mut self, device: &str) -> Self {
+        self.devices.push(device.to_owned());
+        self
+    }
+
+    /// Sets the accelerator instead of probing for one.
+    pub fn accelerator(self, accelerator: Accelerator) -> Self {
+        Self { accelerator: Some(accelerator), ..self }
+    }
+
+    /// The command line of QEMU, with console and monitor in `folder`. The machine waits for the monitor's `cont`.
+    pub(super) fn arguments(&self, folder: &Path, accelerator: Accelerator) -> Vec<OsString> {
+        let mut line = Line::default();
+        line.flags("-nodefaults -no-user-config -display none -S -machine q35 -cpu max");
+        line.pair("-accel", accelerator.name());
+        line.pair("-m", format!("{}M", self.memory_mib));
+        line.pair("-smp", self.processors.to_string());
+        line.pair("-chardev", file_option("file,id=console,path=", &folder.join("console"), ""));
+        line.pair("-serial", "chardev:console");
+        line.pair("-qmp", file_option("unix:", &folder.join("monitor"), ",server=on,wait=off"));
+        line.device("virtio-rng-pci");
+        if self.reset == Reset::Ends {
+            line.flags("-no-reboot");
+        }
+        if let Some(shift) = self.icount {
+            line.pair("-icount", format!("shift={shift}"));
+        }
+        if self.watchdog {
+            line.device("i6300esb");
+            line.pair("-action", "watchdog=reset");
+        }
+        if self.network {
+            self.network_arguments(&mut line);
+        }
+        self.boot_arguments(&mut line);
+        for (index, (path, writes)) in self.disks.iter().enumerate() {
+            let snapshot = if *writes == Writes::Vanish { "on" } else { "off" };
+            let options = format!(",if=none,id=disk{index},format=raw,cache=unsafe,snapshot={snapshot}");
+            line.pair("-drive", file_option("file=", path, &options));
+            line.device(&format!("virtio-blk-pci,drive=disk{index},bootindex={index}"));
+        }
+        for device in &self.devices {
+            line.device(device);
+        }
+        line.0
+    }
+
+    /// The guest reaches nothing outside: only forwarded ports lead in.
+    fn network_arguments(&self, line: &mut Line) {
+        let mut network = "user,id=net0,restrict=on".to_owned();
+        for port in &self.ports {
+            network += &format!(",hostfwd=tcp:127.0.0.1:0-:{port}");
+        }
+        line.pair("-netdev", network);
+        line.device("virtio-net-pci,netdev=net0,romfile=");
+    }
+
+    fn boot_arguments(&self, line: &mut Line) {
+        match &self.boot {
+            Boot::Direct { kernel, initrd, cmdline } => {
+                line.pair("-kernel", kernel);
+                line.pair("-initrd", initrd);
+                line.pair("-append", cmdline);
+            }
+            Boot::Uefi { variables } => {
+                line.pair("-drive", format!("if=pflash,unit=0,format=raw,readonly=on,file={FIRMWARE}"));
+                line.pair("-drive", file_option("if=pflash,unit=1,format=raw,file=", variables, ""));
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Line(Vec<OsString>);
+
+impl Line {
+    fn flags(&mut self, words: &str) {
+        self.0.extend(words.split(' ').map(OsString::from));
+    }
+
+    fn pair(&mut self, option: &str, value: impl Into<OsString>) {
+        self.0.extend([option.into(), value.into()]);
+    }
+
+    fn device(&mut self, device: &str) {
+        self.pair("-device", device);
+    }
+}
+
+/// A path inside a list of options: QEMU reads a doubled comma as one.
+fn file_option(before: &str, path: &Path, after: &str) -> OsString {
+    let path = path.to_string_lossy().replace(',', ",,");
+    format!("{before}{path}{after}").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(config: &Config) -> String {
+        let words = config.arguments(Path::new("/work,dir"), Accelerator::Tcg);
+        words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_direct_boot_gets_the_words_it_needs_behind_its_own() {
+        let line = arguments(&Config::direct("/k", "/i", "roothash=12 quiet "));
+        assert!(line.contains("-append roothash=12 quiet console=ttyS0 panic=-1 no_timer_check"), "{line}");
+        assert!(
+            line.contains("-no-reboot") && line.contains("-accel tcg") && line.contains("restrict=on"),
+            "{line}"
+        );
+        assert!(line.contains("path=/work,,dir/console"), "{line}");
+    }
+
+    #[test]
+    fn options_become_arguments() {
+        let config = Config::uefi("/vars")
+            .memory(128)
+            .processors(2)
+            .disk("/a,b", Writes::Stay)
+            .disk("/c", Writes::Vanish)
+            .forward(8080)
+            .icount(3)
+            .on_reset(Reset::Boots)
+            .device("virtio-keyboard-pci");
+        let line = arguments(&config);
+        for part in [
+            "-m 128M",
+            "-smp 2",
+            "file=/a,,b,if=none,id=disk0,format=raw,cache=unsafe,snapshot=off",
+            "id=disk1,format=raw,cache=unsafe,snapshot=on",
+            "virtio-blk-pci,drive=disk1,bootindex=1",
+            "hostfwd=tcp:127.0.0.1:0-:8080",
+            "-icount shift=3",
+            "-device virtio-keyboard-pci",
+            "unit=1,format=raw,file=/vars",
+        ] {
+            assert!(line.contains(part), "{part} in {line}");
+        }
+        assert!(!line.contains("-no-reboot") && !line.contains("-append"), "{line}");
+    }
+
+    #[test]
+    fn devices_can_be_left_out() {
+        let line = arguments(&Config::direct("/k", "/i", "").without_network().without_watchdog());
+        assert!(!line.contains("net0") && !line.contains("i6300esb"), "{line}");
+        assert!(line.contains("-append console=ttyS0"), "{line}");
+    }
+}
