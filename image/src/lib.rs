@@ -16,6 +16,7 @@ pub mod embedded;
 pub mod error;
 pub mod identity;
 pub mod inside;
+pub mod inspect;
 pub mod plan;
 
 pub use error::Error;

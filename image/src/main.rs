@@ -20,6 +20,8 @@ enum Command {
     New(commands::new::Args),
     /// Say what is wrong with a recipe.
     Check(commands::check::Args),
+    /// Say what is in an image, and what is wrong with it.
+    Inspect(commands::inspect::Args),
     /// Print the JSON Schema of recipes, for editors.
     Schema,
 }
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::New(args) => commands::new::run(&args),
         Command::Check(args) => commands::check::run(&args),
+        Command::Inspect(args) => commands::inspect::run(&args),
         Command::Schema => commands::schema::run(),
     };
     done.unwrap_or_else(|error| {

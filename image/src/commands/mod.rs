@@ -1,5 +1,6 @@
 //! One module a subcommand: its arguments, and a `run` that gives the exit code.
 
 pub mod check;
+pub mod inspect;
 pub mod new;
 pub mod schema;
