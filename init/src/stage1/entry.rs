@@ -1,0 +1,231 @@
+//! A boot entry without a counter whose root has rotted: it is renamed to exhausted, so that the loader prefers another.
+//!
+//! The loader counts only entries that carry a counter. One that lost it when it was blessed would be started again for
+//! ever, however often it fails; stage 1 is what notices. On FAT the order of the steps decides what a power cut leaves:
+//!
+//! | # | step | power lost here means |
+//! |---|---|---|
+//! | 1 | the file is opened, and its command line names our root | nothing happened |
+//! | 2 | `renameat2` with `RENAME_NOREPLACE`, in memory | the old name |
+//! | 3 | `fsync` of the file, which writes the one sector with both names | the old name or the new one, each whole |
+//! | 4 | `fsync` of the folder, `syncfs` | the new name |
+//!
+//! Any other order has been seen to leave an empty file under the new name.
+
+use std::{
+    fs::{self, File},
+    io::Read,
+    path::Path,
+};
+
+use coracle_layout::{
+    RootHash,
+    cmdline::{self, Cmdline},
+};
+use coracle_uki::{Assessment, EntryName, Tries, Uki};
+use rustix::{
+    fs::{RenameFlags, fsync, renameat_with, syncfs},
+    mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount},
+};
+
+use super::{Error, loader::Loader};
+use crate::log::{Chain, warning};
+
+/// Where the ESP is mounted for the while.
+const ESP: &str = "/esp";
+/// Where the entries are on it.
+const FOLDER: &str = "EFI/Linux";
+/// Larger than any UKI.
+const MAX_UKI: u64 = 256 << 20;
+/// No tries left, one done.
+const EXHAUSTED: Tries = Tries { left: 0, done: 1 };
+
+/// What became of the entry.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It has this name now.
+    Renamed(EntryName),
+    /// It kept its name, for this reason.
+    Kept(&'static str),
+}
+
+/// The entry that was started, if it carries no counter: then nobody else counts its failures.
+pub(crate) fn own(loader: &Loader) -> Option<EntryName> {
+    let selected: EntryName = loader.selected.as_deref()?.parse().ok()?;
+    let counted =
+        loader.counted.as_deref().and_then(|path| path.rsplit('\\').next()?.parse::<EntryName>().ok());
+    // Newer loaders leave the counter out of the name they selected, but not out of the path.
+    let is_counted = counted.is_some_and(|counted| counted.version() == selected.version());
+    (selected.tries().is_none() && !is_counted).then_some(selected)
+}
+
+/// The name that exhausts `own`, if another good entry is among `names`.
+fn exhausted(own: EntryName, names: &[String]) -> Result<EntryName, &'static str> {
+    let entries: Vec<EntryName> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    let of_own_version: Vec<_> = entries.iter().filter(|entry| entry.version() == own.version()).collect();
+    if of_own_version != [&own] {
+        return Err("it is not there once, without a counter");
+    }
+    let other =
+        |entry: &EntryName| entry.version() != own.version() && entry.assessment() == Assessment::Good;
+    if !entries.iter().any(other) {
+        return Err("no other entry is good");
+    }
+    EntryName::new(own.version(), Some(EXHAUSTED)).map_err(|_| "its name would be too long")
+}
+
+/// Renames `own` on the ESP at `device` to exhausted, if it boots `root` and another entry is good.
+///
+/// The ESP is written only when it comes to that.
+pub(crate) fn demote(device: &Path, own: EntryName, root: &RootHash) -> Result<Outcome, Error> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME;
+    fs::create_dir_all(ESP).map_err(Error::on("make", ESP))?;
+    mount(device, ESP, "vfat", flags | MountFlags::RDONLY, Some(c"umask=0077"))
+        .map_err(Error::on("mount", device.display().to_string()))?;
+    let writable = || mount_remount(ESP, flags, c"umask=0077").map_err(Error::on("make writable", ESP));
+    let outcome = demote_in(&Path::new(ESP).join(FOLDER), own, root, writable);
+    if let Err(errno) = unmount(ESP, UnmountFlags::empty()) {
+        warning!("esp not unmounted error={:?}", Chain(&errno).to_string());
+    }
+    outcome
+}
+
+fn demote_in(
+    folder: &Path,
+    own: EntryName,
+    root: &RootHash,
+    writable: impl FnOnce() -> Result<(), Error>,
+) -> Result<Outcome, Error> {
+    let new = match exhausted(own, &names(folder)?) {
+        Ok(new) => new,
+        Err(why) => return Ok(Outcome::Kept(why)),
+    };
+    let old = folder.join(own.to_string());
+    if !boots(&old, root)? {
+        return Ok(Outcome::Kept("its command line names another root"));
+    }
+    writable()?;
+    rename(folder, &own.to_string(), &new.to_string())?;
+    Ok(Outcome::Renamed(new))
+}
+
+fn names(folder: &Path) -> Result<Vec<String>, Error> {
+    let failed = || Error::on("list", folder.display().to_string());
+    let mut names = vec![];
+    for entry in fs::read_dir(folder).map_err(failed())? {
+        names.extend(entry.map_err(failed())?.file_name().into_string().ok());
+    }
+    Ok(names)
+}
+
+/// Whether the UKI at `path` has `root` on its command line.
+fn boots(path: &Path, root: &RootHash) -> Result<bool, Error> {
+    let mut bytes = vec![];
+    File::open(path)
+        .and_then(|file| file.take(MAX_UKI).read_to_end(&mut bytes))
+        .map_err(Error::on("read", path.display().to_string()))?;
+    let uki = Uki::parse(&bytes).map_err(|source| Error::Uki { path: path.to_owned(), source })?;
+    let line = uki.section(".cmdline").and_then(|line| str::from_utf8(line).ok()).unwrap_or_default();
+    let named = Cmdline::new(line.trim_end_matches('\0')).value(cmdline::ROOT_HASH);
+    Ok(named.is_some_and(|hash| hash.parse() == Ok(*root)))
+}
+
+/// The steps of the table above.
+fn rename(folder: &Path, old: &str, new: &str) -> Result<(), Error> {
+    let failed = |action| move |errno: rustix::io::Errno| Error::on(action, old)(errno);
+    let dir = File::open(folder).map_err(Error::on("open", folder.display().to_string()))?;
+    let file = File::open(folder.join(old)).map_err(Error::on("open", old))?;
+    renameat_with(&dir, old, &dir, new, RenameFlags::NOREPLACE).map_err(failed("rename"))?;
+    fsync(&file).map_err(failed("sync"))?;
+    fsync(&dir).map_err(failed("sync the folder of"))?;
+    syncfs(&dir).map_err(failed("sync the filesystem of"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coracle_uki::{Sections, Stub, assemble};
+
+    fn entry(name: &str) -> EntryName {
+        name.parse().unwrap()
+    }
+
+    #[test]
+    fn only_an_entry_without_a_counter_is_ours_to_judge() {
+        let cases = [
+            (None, None, None),
+            (Some("coracle_1.2.0.efi"), None, Some("coracle_1.2.0.efi")),
+            (Some("coracle_1.2.0+3-0.efi"), Some("\\EFI\\Linux\\coracle_1.2.0+2-1.efi"), None),
+            // systemd-boot 257 and later.
+            (Some("coracle_1.2.0.efi"), Some("\\EFI\\Linux\\coracle_1.2.0+2-1.efi"), None),
+            // Left from an entry that the firmware could not start.
+            (
+                Some("coracle_1.2.0.efi"),
+                Some("\\EFI\\Linux\\coracle_1.3.0+0-3.efi"),
+                Some("coracle_1.2.0.efi"),
+            ),
+            (Some("other.efi"), None, None),
+        ];
+        for (selected, counted, want) in cases {
+            let loader = Loader {
+                esp: None,
+                selected: selected.map(str::to_owned),
+                counted: counted.map(str::to_owned),
+            };
+            assert_eq!(own(&loader), want.map(entry), "{selected:?} {counted:?}");
+        }
+    }
+
+    #[test]
+    fn it_gives_way_only_to_a_good_entry() {
+        let good = "coracle_1.2.0+0-1.efi";
+        for (names, want) in [
+            (&["coracle_1.2.0.efi", "coracle_1.1.0.efi"][..], Ok(good)),
+            (&["coracle_1.2.0.efi", "coracle_1.3.0.efi", "notes.txt"], Ok(good)),
+            (&["coracle_1.2.0.efi"], Err("no other entry is good")),
+            (&["coracle_1.2.0.efi", "coracle_1.1.0+0-1.efi"], Err("no other entry is good")),
+            (&["coracle_1.2.0.efi", "coracle_1.3.0+3-0.efi"], Err("no other entry is good")),
+            (&["coracle_1.1.0.efi"], Err("it is not there once, without a counter")),
+            (
+                &["coracle_1.2.0.efi", "coracle_1.2.0+0-1.efi", "coracle_1.1.0.efi"],
+                Err("it is not there once, without a counter"),
+            ),
+        ] {
+            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!(exhausted(entry("coracle_1.2.0.efi"), &names), want.map(entry), "{names:?}");
+        }
+    }
+
+    fn uki(cmdline: &str) -> Vec<u8> {
+        let stub = fs::read("/usr/lib/systemd/boot/efi/linuxx64.efi.stub").unwrap();
+        let sections = Sections {
+            osrel: b"ID=coracle",
+            cmdline: cmdline.as_bytes(),
+            uname: b"6.12",
+            sbat: None,
+            linux: b"linux",
+            initrd: None,
+        };
+        assemble(&Stub::parse(&stub).unwrap(), &sections).unwrap()
+    }
+
+    #[test]
+    fn the_file_is_renamed_if_it_boots_this_root() {
+        let (root, other) = (RootHash::new([1; 32]), RootHash::new([2; 32]));
+        let own = entry("coracle_1.2.0.efi");
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("coracle_1.2.0.efi"), uki(&format!("quiet roothash={root}"))).unwrap();
+        fs::write(folder.path().join("coracle_1.1.0.efi"), "x").unwrap();
+        let refused = || -> Result<(), Error> { panic!("nothing is to be written") };
+        let kept = demote_in(folder.path(), own, &other, refused).unwrap();
+        assert_eq!(kept, Outcome::Kept("its command line names another root"));
+
+        let renamed = demote_in(folder.path(), own, &root, || Ok(())).unwrap();
+        assert_eq!(renamed, Outcome::Renamed(entry("coracle_1.2.0+0-1.efi")));
+        let mut left = names(folder.path()).unwrap();
+        left.sort();
+        assert_eq!(left, ["coracle_1.1.0.efi", "coracle_1.2.0+0-1.efi"]);
+        let kept = demote_in(folder.path(), own, &root, refused).unwrap();
+        assert_eq!(kept, Outcome::Kept("it is not there once, without a counter"));
+    }
+}
