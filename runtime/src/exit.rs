@@ -1,7 +1,5 @@
 //! How a container ended, and what follows from it.
 
-use rustix::process::WaitIdStatus;
-
 use crate::plan::{Restart, Signal};
 
 /// How a container's first process ended.
@@ -16,12 +14,9 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// Reads what `waitid` said of a process whose cgroup counts `oom_kills`; `None` if the process has not ended.
-    pub fn of(status: &WaitIdStatus, oom_kills: u64) -> Option<Self> {
-        Self::classify(status.exit_status(), status.terminating_signal(), oom_kills)
-    }
-
-    fn classify(code: Option<i32>, signal: Option<i32>, oom_kills: u64) -> Option<Self> {
+    /// Reads what `waitpid` said of a process whose cgroup has counted `oom_kills`: its code, or the signal that ended it.
+    /// `None` if the process has not ended.
+    pub fn of(code: Option<i32>, signal: Option<i32>, oom_kills: u64) -> Option<Self> {
         const SIGKILL: u8 = libc::SIGKILL as u8;
         if let Some(code) = code {
             return u8::try_from(code).ok().map(Self::Code);
@@ -73,7 +68,7 @@ mod tests {
             (Some(256), None, 0, None),
         ];
         for (code, by, oom_kills, want) in cases {
-            assert_eq!(Exit::classify(code, by, oom_kills), want, "{code:?} {by:?} {oom_kills}");
+            assert_eq!(Exit::of(code, by, oom_kills), want, "{code:?} {by:?} {oom_kills}");
         }
     }
 

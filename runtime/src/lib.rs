@@ -2,6 +2,7 @@
 //!
 //! * [`plan`]: the start plan, a bounded and typed description of one process, and its binary form.
 //! * [`seccomp`]: a compiler from allow-lists to classic BPF, and the default container profile.
+//! * [`mod@start`]: from a plan to a running process.
 //! * [`cgroup`]: the cgroup a container lives in, and its limits.
 //! * [`exit`]: how a container ended.
 //! * [`userns`]: the user namespace, made beforehand.
@@ -13,6 +14,7 @@ mod error;
 pub mod exit;
 pub mod plan;
 pub mod seccomp;
+pub mod start;
 pub mod userns;
 
 pub use error::Error;

@@ -85,7 +85,7 @@ impl Plan {
     }
 
     /// What no single field can know: a program is named, and every id is mapped.
-    fn agree(&self) -> Result<(), Error> {
+    pub(crate) fn agree(&self) -> Result<(), Error> {
         if self.argv.first().is_none_or(|program| program.is_empty()) {
             return Err(Error::Range { field: "argv", want: "a program and its arguments" });
         }

@@ -1,0 +1,115 @@
+//! The container's root: the image below, a fresh layer above.
+//!
+//! 1. The image's tree is copied as a mount of its own, read-only, with its owners moved into the user namespace.
+//! 2. A filesystem in memory covers the image's folder, in this mount namespace alone: no other folder is sure to exist.
+//! 3. There the copy and the writable layer get names, as overlayfs (before Linux 6.13) takes its layers by path only.
+//! 4. The overlay is mounted beside them.
+//!
+//! There is always a writable layer, if only for the mount points that an image without them lacks; a container that has none
+//! gets its root sealed later. The layer belongs to one start and is thrown away, so nothing waits for the disk on its behalf
+//! (`volatile`).
+
+use std::{
+    ffi::CStr,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use coracle_fence::mounts::{Attributes, Reach, idmap};
+use rustix::{
+    fs::{AtFlags, CWD, Gid, Mode, Stat, Uid, chmodat, fstat, mkdirat},
+    io::Errno,
+    mount::MountAttrFlags,
+    process::fchdir,
+};
+
+use super::{
+    stage::{At, Failure, Stage},
+    tree::{Owner, Setting, copy, filesystem, put_at, restrict},
+};
+
+/// Neither set-id bits nor devices: the image brings programs, nothing else.
+const PLAIN: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV);
+
+/// What a root is made of.
+pub(super) struct Layers<'a> {
+    /// The image's folder.
+    pub(super) image: &'a CStr,
+    /// The user namespace of its owners.
+    pub(super) userns: Option<BorrowedFd<'a>>,
+    /// Size of the filesystem in memory.
+    pub(super) memory: &'a CStr,
+    /// A fresh folder on a disk for the writable layer, instead of memory.
+    pub(super) scratch: Option<&'a CStr>,
+}
+
+/// A root in the making.
+pub(super) struct Roots {
+    /// The overlay.
+    pub(super) root: OwnedFd,
+    /// The filesystem in memory beside it.
+    pub(super) staging: OwnedFd,
+}
+
+impl Layers<'_> {
+    /// Puts the layers together.
+    pub(super) fn mount(&self) -> Result<Roots, Failure> {
+        let image = copy(CWD, self.image, Reach::One).at(Stage::Image)?;
+        let sealed = Attributes::RDONLY.and(Attributes::NOSUID).and(Attributes::NODEV);
+        restrict(image.as_fd(), Reach::One, sealed).at(Stage::Image)?;
+        if let Some(userns) = self.userns {
+            idmap(image.as_fd(), Reach::One, userns).at(Stage::IdMap)?;
+        }
+        let face = fstat(&image).at(Stage::Image)?;
+
+        let staging = self.staging().at(Stage::Staging)?;
+        put_at(image.as_fd(), staging.as_fd(), c"image").at(Stage::Staging)?;
+        fchdir(&staging).at(Stage::Staging)?;
+        let (upper, work) = match self.scratch {
+            None => {
+                writable(staging.as_fd(), &face).at(Stage::Layer)?;
+                (c"upper", c"work")
+            }
+            Some(path) => {
+                let scratch = copy(CWD, path, Reach::One).at(Stage::Layer)?;
+                restrict(scratch.as_fd(), Reach::One, Attributes::NOSUID.and(Attributes::NODEV))
+                    .at(Stage::Layer)?;
+                put_at(scratch.as_fd(), staging.as_fd(), c"scratch").at(Stage::Layer)?;
+                writable(scratch.as_fd(), &face).at(Stage::Layer)?;
+                (c"scratch/upper", c"scratch/work")
+            }
+        };
+        let root = overlay(upper, work).at(Stage::Overlay)?;
+        put_at(root.as_fd(), staging.as_fd(), c"root").at(Stage::Overlay)?;
+        Ok(Roots { root, staging })
+    }
+
+    fn staging(&self) -> Result<OwnedFd, Errno> {
+        let settings = [Setting::Text(c"size", self.memory), Setting::Text(c"mode", c"0755")];
+        let staging = filesystem(c"tmpfs", &settings, PLAIN)?;
+        put_at(staging.as_fd(), CWD, self.image)?;
+        for name in [c"image", c"scratch", c"root"] {
+            mkdirat(&staging, name, Mode::RWXU)?;
+        }
+        Ok(staging)
+    }
+}
+
+/// The folders of a writable layer, the upper one with owner and mode of the image's root; both must be new.
+fn writable(folder: BorrowedFd<'_>, face: &Stat) -> Result<(), Errno> {
+    mkdirat(folder, c"work", Mode::RWXU)?;
+    mkdirat(folder, c"upper", Mode::RWXU)?;
+    let owner = Owner { uid: Uid::from_raw(face.st_uid), gid: Gid::from_raw(face.st_gid) };
+    owner.own(folder, c"upper")?;
+    chmodat(folder, c"upper", Mode::from_raw_mode(face.st_mode & 0o7777), AtFlags::empty())
+}
+
+/// The overlay of the layers below the working directory; relative names need no escape.
+fn overlay(upper: &CStr, work: &CStr) -> Result<OwnedFd, Errno> {
+    let settings = [
+        Setting::Text(c"lowerdir+", c"image"),
+        Setting::Text(c"upperdir", upper),
+        Setting::Text(c"workdir", work),
+        Setting::Flag(c"volatile"),
+    ];
+    filesystem(c"overlay", &settings, PLAIN)
+}

@@ -1,0 +1,6 @@
+//! Containers started for real, looked at from inside. Needs root and a cgroup2 mount.
+
+mod harness;
+mod refusals;
+mod rights;
+mod surroundings;
