@@ -1,0 +1,133 @@
+//! What a container must not get away with.
+//!
+//! Processes are started by running this program again: a fork without exec would need unsafe code.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Argument of a process that ends at once.
+pub const LEAF: &str = "leaf";
+/// Argument of a process that starts many leaves and ends without waiting for them.
+pub const BATCH: &str = "batch";
+/// Argument of a process that starts others like itself.
+pub const BOMB: &str = "bomb";
+
+const MIB: usize = 1 << 20;
+
+/// Takes memory and touches every page of it, a MiB at a time, up to a limit.
+pub fn exhaust_memory(limit_mib: u64) -> Vec<Vec<u8>> {
+    // Not zero: a page of zeros may be shared until it is written.
+    (0..limit_mib).map(|_| vec![1; MIB]).collect()
+}
+
+/// Starts the first process of a bomb that goes off until `seconds` from now.
+pub fn start_bomb(seconds: u64) -> io::Result<()> {
+    let until = now() + Duration::from_secs(seconds);
+    start(&[BOMB, &until.as_millis().to_string()])
+}
+
+/// Starts others like itself until the time in milliseconds since the epoch, then ends. Refusals only slow it down.
+pub fn bomb(until: &str) -> io::Result<()> {
+    let end = Duration::from_millis(until.parse().map_err(|_| io::ErrorKind::InvalidInput)?);
+    while now() < end {
+        if start(&[BOMB, until]).is_err() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+    Ok(())
+}
+
+/// Leaves `count` dead grandchildren behind, up to `batch` of them at the same moment.
+pub fn orphans(count: u64, batch: u64) -> io::Result<()> {
+    let mut left = count;
+    while left > 0 {
+        let now = left.min(batch.max(1));
+        let status = again().args([BATCH, &now.to_string()]).status()?;
+        if !status.success() {
+            return Err(io::Error::other(format!("a batch of {now} ended with {status}")));
+        }
+        left -= now;
+    }
+    Ok(())
+}
+
+/// Starts `count` leaves and waits for none.
+pub fn batch(count: &str) -> io::Result<()> {
+    let count: u64 = count.parse().map_err(|_| io::ErrorKind::InvalidInput)?;
+    (0..count).try_for_each(|_| start(&[LEAF]))
+}
+
+/// SIGKILL to every process that may be signalled, this one and PID 1 aside.
+pub fn kill_all() -> io::Result<()> {
+    Ok(kill(Pid::from_raw(-1), Signal::SIGKILL)?)
+}
+
+/// Writes lines of 64 bytes.
+pub fn flood(output: &mut impl Write, mib: u64) -> io::Result<()> {
+    let line = [[b'x'; 63].as_slice(), b"\n"].concat();
+    let chunk = line.repeat(MIB / line.len());
+    (0..mib).try_for_each(|_| output.write_all(&chunk))?;
+    output.flush()
+}
+
+/// Writes a file of this many bytes and makes it durable.
+pub fn write_file(path: &str, bytes: u64) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    let chunk = vec![b'x'; MIB];
+    let mut left = bytes;
+    while left > 0 {
+        let now = left.min(MIB as u64);
+        file.write_all(&chunk[..now as usize])?;
+        left -= now;
+    }
+    file.sync_all()
+}
+
+/// Starts this program again and never waits for it: whoever reaps it does.
+fn start(arguments: &[&str]) -> io::Result<()> {
+    again().args(arguments).spawn().map(drop)
+}
+
+fn again() -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+/// The wall clock: a later process must read the same one.
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_taken_up_to_the_limit() {
+        let taken = exhaust_memory(3);
+        assert!(taken.len() == 3 && taken.iter().all(|block| block.len() == MIB && block[MIB - 1] == 1));
+    }
+
+    #[test]
+    fn a_flood_is_as_large_as_asked_and_in_lines() {
+        let mut output = Vec::new();
+        flood(&mut output, 2).unwrap();
+        assert_eq!(output.len(), 2 * MIB);
+        assert_eq!(output.iter().filter(|byte| **byte == b'\n').count(), 2 * MIB / 64);
+    }
+
+    #[test]
+    fn files_get_the_length_that_was_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        write_file(path.to_str().unwrap(), MIB as u64 + 5).unwrap();
+        assert_eq!(path.metadata().unwrap().len(), MIB as u64 + 5);
+        assert_eq!(write_file("/dev/full", 1).unwrap_err().kind(), io::ErrorKind::StorageFull);
+    }
+}
