@@ -26,6 +26,7 @@
 //! |     48 |     8 | `Attributes`          |                                                 |
 //! |     56 |    72 | `PartitionName`       | UTF-16, zeros after                             |
 
+use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::disk::{Lba, SectorSize};
@@ -34,6 +35,8 @@ use crate::guid::Guid;
 use crate::label::Label;
 use crate::table::{Number, Partition, Table};
 
+/// CRC-32 (IEEE) without a table: the inputs are short, and a table would be as long as what reads them.
+const CRC32: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 /// The most entries that are read, and the count that is written.
 pub(crate) const MAX_ENTRIES: u32 = 128;
 
@@ -100,8 +103,8 @@ pub(crate) fn encode_header(table: &Table, side: Side, array: &[u8]) -> Vec<u8> 
     header.extend(array_lba(table, side).0.to_le_bytes());
     header.extend(MAX_ENTRIES.to_le_bytes());
     header.extend((ENTRY_BYTES as u32).to_le_bytes());
-    header.extend(crc32fast::hash(array).to_le_bytes());
-    let crc = crc32fast::hash(&header);
+    header.extend(CRC32.checksum(array).to_le_bytes());
+    let crc = CRC32.checksum(&header);
     header[CRC_AT..CRC_AT + 4].copy_from_slice(&crc.to_le_bytes());
     header.resize(table.sector_size().bytes() as usize, 0);
     header
@@ -125,7 +128,7 @@ pub(crate) fn read_copy(
 
     let mut array = vec![0; header.array_bytes()];
     read_at(disk, Lba(header.array_lba).offset(size), &mut array)?;
-    let got = crc32fast::hash(&array);
+    let got = CRC32.checksum(&array);
     if got != header.array_crc {
         return Err(Flaw::ArrayCrc { want: header.array_crc, got });
     }
@@ -158,7 +161,7 @@ impl Header {
         expect(u32_at(12) == HEADER_BYTES as u32, "HeaderSize", u32_at(12).into())?;
         let mut summed = *bytes;
         summed[CRC_AT..CRC_AT + 4].fill(0);
-        let (want, got) = (u32_at(CRC_AT), crc32fast::hash(&summed));
+        let (want, got) = (u32_at(CRC_AT), CRC32.checksum(&summed));
         if want != got {
             return Err(Flaw::HeaderCrc { want, got });
         }

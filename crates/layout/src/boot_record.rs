@@ -27,6 +27,8 @@
 //! | 37 | 1 | length of the reason, at most [`MAX_REASON`] |
 //! | 38 | 66 | reason, UTF-8, then zeros |
 
+use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
+
 use crate::RootHash;
 
 /// Bytes from the first copy to the second: apart by one physical sector of any disk in use.
@@ -43,6 +45,8 @@ pub const ATTEMPTS_WITH_EVIDENCE: u16 = 3;
 /// Attempts without any after which it does: cut power alone is not a bad release.
 pub const ATTEMPTS_WITHOUT: u16 = 6;
 
+/// CRC-32 (IEEE) without a table: the inputs are short, and a table would be as long as what reads them.
+const CRC32: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 const MAGIC: [u8; 8] = *b"CORABOOT";
 const FORMAT: u32 = 1;
 const ENTRIES_AT: usize = 24;
@@ -183,7 +187,7 @@ fn encode(record: &BootRecord) -> [u8; COPY_LEN] {
             bytes[REASON_AT..][..reason.len()].copy_from_slice(reason.as_bytes());
         }
     }
-    let crc = crc32fast::hash(&sector[..CRC_AT]);
+    let crc = CRC32.checksum(&sector[..CRC_AT]);
     sector[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
     sector
 }
@@ -197,7 +201,7 @@ fn decode(sector: &[u8; COPY_LEN]) -> Option<BootRecord> {
     let (count, _) = rest.split_first_chunk::<4>()?;
     let count = u32::from_le_bytes(*count) as usize;
     let known = *magic == MAGIC && u32::from_le_bytes(*format) == FORMAT && count <= MAX_ENTRIES;
-    if !known || crc32fast::hash(sector.get(..CRC_AT)?) != crc {
+    if !known || CRC32.checksum(sector.get(..CRC_AT)?) != crc {
         return None;
     }
     let entries = sector.get(ENTRIES_AT..)?.chunks_exact(ENTRY_LEN).take(count).map(decode_entry);
@@ -304,7 +308,7 @@ mod tests {
             record.fail(root(1), Evidence::Stage1, "x");
             let mut sector = record.next_write().bytes;
             sector[offset] = value;
-            let crc = crc32fast::hash(&sector[..CRC_AT]);
+            let crc = CRC32.checksum(&sector[..CRC_AT]);
             sector[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
             assert_eq!(BootRecord::choose(&sector, &BLANK), BootRecord::default(), "offset {offset}");
         }

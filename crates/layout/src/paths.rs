@@ -20,3 +20,5 @@ pub const STATE_CONTAINERS: &str = "/var/lib/coracle/containers";
 pub const RUN: &str = "/run/coracle";
 /// What stage 1 tells PID 1, `key=value` a line.
 pub const STAGE1_FACTS: &str = "/run/coracle/stage1";
+/// What the network process tells other programs: `resolv.conf`, `status`.
+pub const RUN_NETD: &str = "/run/netd";
