@@ -35,8 +35,14 @@ pub const FIRST: u32 = 200_000;
 /// The capabilities that container engines give by default.
 pub const CAPS: u64 = 0xa804_25fb;
 
+/// Names a compiled probe, for a machine without a compiler.
+const COMPILED: &str = "CORACLE_TEST_PROBE";
+
 /// The probe, compiled once a run.
 static PROBE: LazyLock<PathBuf> = LazyLock::new(|| {
+    if let Some(compiled) = std::env::var_os(COMPILED) {
+        return compiled.into();
+    }
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("probe-{}", std::process::id()));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/start/probe.rs");
     let done = Command::new("rustc")
@@ -203,12 +209,17 @@ fn wait_for(fd: std::os::fd::BorrowedFd<'_>) {
     assert_eq!(ready, 1, "nothing happened within a minute");
 }
 
+/// Where this host has mounted cgroup2.
+pub fn cgroup_mount() -> PathBuf {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let line = mounts.lines().find(|line| line.contains(" - cgroup2 ")).expect("a cgroup2 mount");
+    line.split(' ').nth(4).unwrap().into()
+}
+
 /// A cgroup of its own in this host's cgroup2 mount, and its parent.
 pub fn new_cgroup(limits: &Limits) -> (File, Cgroup) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let line = mounts.lines().find(|line| line.contains(" - cgroup2 ")).expect("a cgroup2 mount");
-    let parent = File::open(line.split(' ').nth(4).unwrap()).unwrap();
+    let parent = File::open(cgroup_mount()).unwrap();
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = Name::new(&format!("coracle-{}-{number}", std::process::id())).unwrap();
     let cgroup = Cgroup::create(parent.as_fd(), &name, limits).unwrap();

@@ -23,6 +23,13 @@ fn act(verb: &str, object: &str) -> io::Result<String> {
         "ls" => names(object),
         "link" => Ok(fs::read_link(object)?.display().to_string()),
         "write" => fs::write(object, "x").map(|()| String::new()),
+        "fill" => {
+            let (path, mebibytes) = object.split_once(' ').unwrap_or((object, "1"));
+            let mut file = fs::File::create(path)?;
+            let block = vec![1; 1 << 20];
+            (0..mebibytes.parse().unwrap_or(1)).try_for_each(|_| io::Write::write_all(&mut file, &block))?;
+            Ok(String::new())
+        }
         "copy" => fs::copy(object, "/copy").map(|_| String::new()),
         "remove" => fs::remove_file(object).map(|()| String::new()),
         "args" => Ok(env::args().collect::<Vec<_>>().join(" ")),
