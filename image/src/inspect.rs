@@ -32,7 +32,7 @@ use coracle_layout::{RootHash, Slot};
 
 pub use release::RELEASE;
 pub use report::{BootFacts, EntryFacts, Fault, PartitionFacts, Report, SlotContent, SlotFacts, StateFacts};
-pub use source::Form;
+pub use source::{Form, decompress, form};
 
 use report::Faults;
 use table::Partitions;

@@ -18,5 +18,6 @@ pub mod identity;
 pub mod inside;
 pub mod inspect;
 pub mod plan;
+pub mod run;
 
 pub use error::Error;

@@ -22,6 +22,8 @@ enum Command {
     Check(commands::check::Args),
     /// Say what is in an image, and what is wrong with it.
     Inspect(commands::inspect::Args),
+    /// Boot an image in QEMU, its console on the terminal.
+    Run(commands::run::Args),
     /// Print the JSON Schema of recipes, for editors.
     Schema,
 }
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         Command::New(args) => commands::new::run(&args),
         Command::Check(args) => commands::check::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Run(args) => commands::run::run(&args),
         Command::Schema => commands::schema::run(),
     };
     done.unwrap_or_else(|error| {

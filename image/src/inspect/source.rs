@@ -55,8 +55,10 @@ impl Form {
     fn of(file: &File, len: u64) -> io::Result<Self> {
         let mut head = [0; 4];
         let mut tail = [0; 8];
-        if len >= 512 {
+        if len >= head.len() as u64 {
             file.read_exact_at(&mut head, 0)?;
+        }
+        if len >= 512 {
             file.read_exact_at(&mut tail, len - 512)?;
         }
         Ok(match (&head, &tail) {
@@ -79,17 +81,30 @@ pub(super) struct Disk {
     pub len: u64,
 }
 
-/// Opens an image. What is not raw is put into a file without a name first.
-pub(super) fn open(path: &Path) -> Result<Disk, Error> {
+/// The form of an image.
+///
+/// # Errors
+/// It cannot be read.
+pub fn form(path: &Path) -> Result<Form, Error> {
+    let (file, len) = open_file(path)?;
+    Form::of(&file, len).map_err(|source| Error::Open { path: path.to_owned(), source })
+}
+
+fn open_file(path: &Path) -> Result<(File, u64), Error> {
     let failed = |source| Error::Open { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(failed)?;
     // A block device has no length of its own; its end is where one can seek to.
-    let file_bytes =
-        file.seek(SeekFrom::End(0)).and_then(|len| file.rewind().map(|()| len)).map_err(failed)?;
-    let form = Form::of(&file, file_bytes).map_err(failed)?;
+    let len = file.seek(SeekFrom::End(0)).and_then(|len| file.rewind().map(|()| len)).map_err(failed)?;
+    Ok((file, len))
+}
+
+/// Opens an image. What is not raw is put into a file without a name first.
+pub(super) fn open(path: &Path) -> Result<Disk, Error> {
+    let (file, file_bytes) = open_file(path)?;
+    let form = Form::of(&file, file_bytes).map_err(|source| Error::Open { path: path.to_owned(), source })?;
     let raw = match form.driver() {
         None if form == Form::Raw => file,
-        None => decompress(path, &file)?,
+        None => decompress(path)?.into_file(),
         Some(driver) => convert(path, driver)?,
     };
     let len = match form {
@@ -99,11 +114,14 @@ pub(super) fn open(path: &Path) -> Result<Disk, Error> {
     Ok(Disk { form, file_bytes, raw, len })
 }
 
-/// Takes the disk out of a zstd frame, whose checksum is checked on the way.
-fn decompress(path: &Path, file: &File) -> Result<File, Error> {
+/// Takes the disk out of a zstd frame, whose checksum is checked on the way. The file is sparse, and gone with the value.
+///
+/// # Errors
+/// The frame is damaged or holds more than 1 TiB, or there is no room.
+pub fn decompress(path: &Path) -> Result<NamedTempFile, Error> {
     let failed = |source| Error::Decompress { path: path.to_owned(), source };
-    let mut decoder = zstd::Decoder::new(file).map_err(failed)?;
-    let mut out = tempfile::tempfile().map_err(Error::Temporary)?;
+    let mut decoder = zstd::Decoder::new(open_file(path)?.0).map_err(failed)?;
+    let mut out = NamedTempFile::with_prefix("coracle-disk-").map_err(Error::Temporary)?;
     let mut piece = vec![0; PIECE];
     let mut len = 0;
     loop {
@@ -122,7 +140,7 @@ fn decompress(path: &Path, file: &File) -> Result<File, Error> {
             return Err(failed(io::Error::other("it holds more than 1 TiB")));
         }
     }
-    out.set_len(len).map_err(Error::Temporary)?;
+    out.as_file().set_len(len).map_err(Error::Temporary)?;
     Ok(out)
 }
 
