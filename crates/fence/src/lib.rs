@@ -10,8 +10,11 @@
 //! * [`ext4`]: growing a mounted filesystem and giving it a UUID.
 //! * [`partition`]: telling the kernel that a partition grew.
 //! * [`packet`]: whole frames of one network interface.
+//! * `allocator`, for tests: the heap belongs to one process.
 //! * [`watchdog`]: the hardware timer that restarts a machine that hangs.
 
+#[cfg(feature = "test-allocator")]
+pub mod allocator;
 pub mod clone;
 pub mod descriptors;
 mod error;
