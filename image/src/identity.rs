@@ -2,7 +2,8 @@
 //!
 //! The first boot replaces them by random ones; until then they only have to differ within one image and be the same in
 //! every build of it. Each is the first half of SHA-256 over `coracle.identity.v1`, name, version and purpose, with a NUL
-//! after each but the last, in the shape of a version 4 UUID.
+//! after each but the last, as a version 8 UUID: by the version a machine knows that
+//! its disk still has the image's identifiers.
 
 use coracle_gpt::Guid;
 use coracle_layout::OsVersion;
@@ -24,16 +25,14 @@ impl Identity {
     /// The identifier for a purpose, in the order of its text form.
     pub fn uuid(&self, purpose: &str) -> [u8; 16] {
         let text = format!("coracle.identity.v1\0{}\0{}\0{purpose}", self.name, self.version);
-        let mut uuid = [0; 16];
-        uuid.copy_from_slice(&Sha256::digest(text)[..16]);
-        uuid[6] = uuid[6] & 0x0f | 0x40;
-        uuid[8] = uuid[8] & 0x3f | 0x80;
-        uuid
+        let digest: [u8; 32] = Sha256::digest(text).into();
+        let half: [u8; 16] = std::array::from_fn(|n| digest[n]);
+        Guid::from_derived(half).to_bytes()
     }
 
     /// The same as a GUID.
     pub fn guid(&self, purpose: &str) -> Guid {
-        Guid::from_random(self.uuid(purpose))
+        Guid::from_bytes(self.uuid(purpose))
     }
 
     /// A 32-bit serial number, for FAT.
