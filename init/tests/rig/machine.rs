@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use super::{Disk, INIT, program};
 
 /// Emulation on a busy machine is slow; a boot through firmware more so.
-const LIMIT: Duration = Duration::from_secs(240);
+const LIMIT: Duration = Duration::from_secs(400);
 /// One machine at a time.
 static TURN: Mutex<()> = Mutex::new(());
 
