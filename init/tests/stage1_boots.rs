@@ -57,6 +57,8 @@ fn a_good_root_is_booted_and_nothing_of_stage_1_stays() {
     assert_eq!(fact(&console, "root"), root.hash.to_string());
     assert_eq!((fact(&console, "attempt"), fact(&console, "watchdog.timeout")), ("1", "60"));
 
+    says(&console, "watchdog: active opens");
+
     let steps = ["began", "mounted", "found", "noted", "opened", "root", "handed"];
     let times = steps.map(|step| fact(&console, &format!("time.{step}")).parse::<u64>().unwrap());
     assert!(times.is_sorted(), "{times:?}");
