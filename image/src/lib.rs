@@ -19,5 +19,6 @@ pub mod inside;
 pub mod inspect;
 pub mod plan;
 pub mod run;
+pub mod sbom;
 
 pub use error::Error;

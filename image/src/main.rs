@@ -24,6 +24,8 @@ enum Command {
     Inspect(commands::inspect::Args),
     /// Boot an image in QEMU, its console on the terminal.
     Run(commands::run::Args),
+    /// Print what programs are made of, for the SBOM of the images they come to be in.
+    Components(commands::components::Args),
     /// Print the JSON Schema of recipes, for editors.
     Schema,
 }
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Command::Check(args) => commands::check::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Run(args) => commands::run::run(&args),
+        Command::Components(args) => commands::components::run(&args),
         Command::Schema => commands::schema::run(),
     };
     done.unwrap_or_else(|error| {

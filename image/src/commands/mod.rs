@@ -1,6 +1,7 @@
 //! One module a subcommand: its arguments, and a `run` that gives the exit code.
 
 pub mod check;
+pub mod components;
 pub mod inspect;
 pub mod new;
 pub mod run;
