@@ -50,6 +50,14 @@ fn open(path: &str) -> Option<File> {
         .ok()
 }
 
+/// Writes text to the console alone, as it is.
+pub(crate) fn console(text: &str) {
+    if let Some(mut console) = open("/dev/console") {
+        // The console is for people to look at; the log has the facts.
+        let _ = console.write_all(text.as_bytes());
+    }
+}
+
 /// An error with its causes, on one line.
 pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
 

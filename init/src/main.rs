@@ -1,18 +1,45 @@
 //! Stage 1 and PID 1: the first two programs after the kernel, in one file.
 
+mod boot;
 mod clock;
 mod disk;
+mod fatal;
 mod log;
+mod record;
 mod stage1;
+mod supervise;
 
 use std::process::ExitCode;
 
+use boot::Machine;
+use log::Chain;
+use supervise::{Supervisor, shutdown};
+
+/// Where the host's services run.
+const SERVICES_CGROUP: &str = "/sys/fs/cgroup/services";
+/// Where the workloads run.
+const PODS_CGROUP: &str = "/sys/fs/cgroup/pods";
+
 fn main() -> ExitCode {
+    if std::process::id() != 1 {
+        eprintln!("init: this is the first program of a Coracle machine; the kernel starts it");
+        return ExitCode::FAILURE;
+    }
     match std::env::args_os().next() {
         Some(name) if name == "/init" => stage1::main(),
-        _ => {
-            log::error!("this is no initramfs");
-            ExitCode::FAILURE
-        }
+        _ => first_process(),
+    }
+}
+
+/// PID 1 on the verified root: boot, then supervise until the machine goes down.
+fn first_process() -> ! {
+    fatal::catch_panics();
+    let mut machine = Machine::new();
+    if let Err(unbootable) = boot::run(&mut machine) {
+        shutdown::give_up(&unbootable.reason);
+    }
+    match Supervisor::new(machine) {
+        Ok(supervisor) => supervisor.run(),
+        Err(error) => shutdown::give_up(&Chain(&error).to_string()),
     }
 }

@@ -1,0 +1,140 @@
+//! What is known of this machine and this boot.
+
+use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+
+use coracle_layout::{
+    RootHash,
+    cmdline::{self, Cmdline},
+    paths,
+};
+
+use super::{Error, Timed};
+
+/// Unless the command line says otherwise: how long all of the boot may take.
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(300);
+
+/// Whether workloads run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Everything runs.
+    Normal,
+    /// Everything runs, but what is written is gone with the power: the state partition could not be used.
+    Volatile,
+    /// The state partition could not be used, and workloads are held.
+    Recovery,
+}
+
+/// What to do when the state partition cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnStateFailure {
+    /// Come up without workloads.
+    Recover,
+    /// Go on with state in memory.
+    Volatile,
+}
+
+/// What is known of this machine and this boot.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) mode: Mode,
+    pub(crate) on_state_failure: OnStateFailure,
+    pub(crate) deadline: Duration,
+    /// From the command line.
+    pub(crate) host_name: Option<String>,
+    /// `None` where stage 1 was not told one.
+    pub(crate) root: Option<RootHash>,
+    /// What stage 1 said, by key.
+    pub(crate) facts: BTreeMap<String, String>,
+    pub(crate) timeline: Vec<Timed>,
+    pub(crate) degraded: Vec<&'static str>,
+    pub(crate) machine_id: String,
+    pub(crate) version: String,
+}
+
+impl Machine {
+    /// Before anything is known.
+    pub(crate) fn new() -> Self {
+        Self {
+            mode: Mode::Normal,
+            on_state_failure: OnStateFailure::Recover,
+            deadline: DEFAULT_DEADLINE,
+            host_name: None,
+            root: None,
+            facts: BTreeMap::new(),
+            timeline: vec![],
+            degraded: vec![],
+            machine_id: String::new(),
+            version: String::new(),
+        }
+    }
+
+    /// A fact of stage 1 that must be there.
+    pub(crate) fn fact(&self, key: &'static str) -> Result<&str, Error> {
+        self.facts.get(key).map(String::as_str).ok_or(Error::Fact { fact: key })
+    }
+
+    /// The disk that this system was booted from.
+    pub(crate) fn disk(&self) -> Result<PathBuf, Error> {
+        self.fact("disk").map(PathBuf::from)
+    }
+
+    fn take_command_line(&mut self, text: &str) {
+        let line = Cmdline::new(text);
+        if line.value(cmdline::STATE) == Some("volatile") {
+            self.on_state_failure = OnStateFailure::Volatile;
+        }
+        if let Some(seconds) = line.value(cmdline::DEADLINE).and_then(|value| value.parse().ok()) {
+            self.deadline = Duration::from_secs(seconds);
+        }
+        self.host_name = line.value(cmdline::HOST_NAME).map(str::to_owned);
+        self.root = line.value(cmdline::ROOT_HASH).and_then(|value| value.parse().ok());
+    }
+}
+
+/// Reads the command line, what stage 1 left, and the version of the image.
+pub(super) fn read_facts(machine: &mut Machine) -> Result<(), Error> {
+    let read = |path: &str| fs::read_to_string(path).map_err(Error::os("read", path));
+    machine.take_command_line(&read("/proc/cmdline")?);
+    machine.facts = pairs(&read(paths::STAGE1_FACTS)?);
+    machine.version = pairs(&read("/usr/lib/os-release")?).remove("IMAGE_VERSION").unwrap_or_default();
+    Ok(())
+}
+
+/// `key=value` lines, with the double quotes around a value taken off.
+fn pairs(text: &str) -> BTreeMap<String, String> {
+    let pair = |line: &str| {
+        let (key, value) = line.split_once('=')?;
+        Some((key.to_owned(), value.trim_matches('"').to_owned()))
+    };
+    text.lines().filter_map(pair).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_sets_what_it_names_and_nothing_else() {
+        let mut machine = Machine::new();
+        machine.take_command_line("quiet");
+        assert_eq!(machine.on_state_failure, OnStateFailure::Recover);
+        assert_eq!((machine.deadline, machine.root), (DEFAULT_DEADLINE, None));
+        let hash = RootHash::new([7; 32]);
+        machine.take_command_line(&format!(
+            "roothash={hash} coracle.state=volatile coracle.deadline=90 systemd.hostname=edge"
+        ));
+        assert_eq!(machine.on_state_failure, OnStateFailure::Volatile);
+        assert_eq!((machine.deadline, machine.root), (Duration::from_secs(90), Some(hash)));
+        assert_eq!(machine.host_name.as_deref(), Some("edge"));
+        machine.take_command_line("coracle.deadline=soon coracle.state=maybe");
+        assert_eq!(machine.deadline, Duration::from_secs(90), "nonsense changes nothing");
+    }
+
+    #[test]
+    fn facts_are_read_line_by_line() {
+        let facts = pairs("slot=A\ndisk=/dev/vda\n\nno value\nIMAGE_VERSION=\"1.2.3\"\n");
+        assert_eq!(facts.get("disk").map(String::as_str), Some("/dev/vda"));
+        assert_eq!(facts.get("IMAGE_VERSION").map(String::as_str), Some("1.2.3"));
+        assert_eq!(facts.len(), 3);
+    }
+}

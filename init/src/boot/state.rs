@@ -1,0 +1,163 @@
+//! The state partition: its identifiers and its size, the filesystem in it, and what happens without it.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{Read, Seek, SeekFrom},
+    os::fd::AsFd,
+    path::PathBuf,
+};
+
+use coracle_fence::{ext4, partition};
+use coracle_gpt::{Growth, Guid, Side, Table, apply};
+use coracle_layout::{partition::Partition, paths};
+use rustix::rand::{GetRandomFlags, getrandom};
+use sys_mount::{Mount, MountFlags};
+
+use super::{Error, Machine, Mode, machine::OnStateFailure, mounts};
+use crate::{
+    disk::{Devices, Disk},
+    log::{Chain, error, info, warning},
+};
+
+/// Bytes of an ext4 block, as the builder makes the filesystem.
+const BLOCK_LEN: u64 = 4096;
+/// Where an ext4 superblock keeps the filesystem's identifier.
+const EXT4_UUID_AT: u64 = 1024 + 104;
+
+/// Gives disk and partitions random identifiers at the first boot, and the state partition what has been added to the disk.
+///
+/// One rewrite serves both, in the order of [`Table::steps`]: whenever the power goes, one of the two copies is whole, and
+/// the next boot does the rest.
+pub(super) fn grow_partition(machine: &mut Machine) -> Result<(), Error> {
+    let Disk { name, path, mut table, side, .. } = disk(machine)?;
+    let object = path.to_string_lossy().into_owned();
+    let mut device =
+        OpenOptions::new().read(true).write(true).open(&path).map_err(Error::os("open", &object))?;
+    let len = device.seek(SeekFrom::End(0)).map_err(Error::os("measure", &object))?;
+    let growth = table.grow_last(len).map_err(|source| Error::Table { disk: name, source })?;
+    let is_first_boot = !table.disk_guid().is_random();
+    if growth == Growth::None && !is_first_boot && side == Side::Primary {
+        return Ok(());
+    }
+    if is_first_boot {
+        let mut ids = random_guids(table.partitions().len() + 1)?.into_iter();
+        table.randomize(|| ids.next().unwrap_or(Guid::ZERO));
+    }
+    apply(&table.steps(side), &mut device, |device| device.sync_all())
+        .map_err(Error::os("write", &object))?;
+    if let Growth::Grown { number, .. } = growth {
+        tell_kernel(&device, &table, number.get(), &object)?;
+    }
+    info!("partition table written disk={object} first_boot={is_first_boot} growth={growth:?}");
+    Ok(())
+}
+
+fn disk(machine: &Machine) -> Result<Disk, Error> {
+    let path = machine.disk()?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Ok(Devices::real().disk(&name)?)
+}
+
+fn random_guids(count: usize) -> Result<Vec<Guid>, Error> {
+    (0..count).map(|_| random_bytes().map(Guid::from_random)).collect()
+}
+
+fn random_bytes() -> Result<[u8; 16], Error> {
+    let mut bytes = [0; 16];
+    getrandom(&mut bytes, GetRandomFlags::empty()).map_err(Error::os("draw", "an identifier"))?;
+    Ok(bytes)
+}
+
+/// The kernel keeps the old size of a partition of a disk in use until it is told.
+fn tell_kernel(device: &File, table: &Table, number: u32, disk: &str) -> Result<(), Error> {
+    let Some(grown) = table.partitions().iter().find(|partition| partition.number.get() == number) else {
+        return Ok(());
+    };
+    let start = grown.first_lba.offset(table.sector_size());
+    let end = grown.last_lba.offset(table.sector_size()) + table.sector_size().bytes();
+    let signed = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let number = i32::try_from(number).unwrap_or(i32::MAX);
+    partition::resize(device.as_fd(), number, signed(start), signed(end - start)).map_err(|source| {
+        Error::Fence {
+            action: "tell the kernel the new size of partition",
+            object: format!("{number} of {disk}"),
+            source,
+        }
+    })
+}
+
+/// The device of the state partition.
+fn device(machine: &Machine) -> Result<PathBuf, Error> {
+    Ok(disk(machine)?.partition(Partition::State)?.path.clone())
+}
+
+/// Mounts the state partition; the kernel replays its journal.
+pub(super) fn mount(machine: &mut Machine) -> Result<(), Error> {
+    let device = device(machine)?;
+    Mount::builder()
+        .fstype("ext4")
+        .flags(MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME)
+        .data("errors=remount-ro,commit=5")
+        .mount(&device, paths::STATE)
+        .map(drop)
+        .map_err(Error::os("mount the state partition", device.to_string_lossy()))
+}
+
+/// Brings the machine up without its state partition, and touches nothing on it: what looks corrupt may be all there is.
+pub(super) fn do_without(machine: &mut Machine, cause: &Error) {
+    machine.mode = match machine.on_state_failure {
+        OnStateFailure::Recover => Mode::Recovery,
+        OnStateFailure::Volatile => Mode::Volatile,
+    };
+    error!("the state partition cannot be used mode={:?} error={:?}", machine.mode, Chain(cause).to_string());
+    let mounted = Mount::builder()
+        .fstype("tmpfs")
+        .flags(MountFlags::NOSUID | MountFlags::NODEV)
+        .data("mode=0755,size=25%")
+        .mount("tmpfs", paths::STATE);
+    if let Err(error) = mounted {
+        warning!("nor is there room in memory error={error:?}");
+    }
+}
+
+/// Lets the filesystem fill its partition, gives it an identifier of its own at the first boot, and drops the writable
+/// layers of containers that an earlier boot left.
+pub(super) fn grow_filesystem(machine: &mut Machine) -> Result<(), Error> {
+    if machine.mode != Mode::Normal {
+        return Ok(());
+    }
+    let path = device(machine)?;
+    let object = path.to_string_lossy().into_owned();
+    let mut raw = File::open(&path).map_err(Error::os("open", &object))?;
+    let len = raw.seek(SeekFrom::End(0)).map_err(Error::os("measure", &object))?;
+    let mut uuid = [0; 16];
+    raw.seek(SeekFrom::Start(EXT4_UUID_AT))
+        .and_then(|_| raw.read_exact(&mut uuid))
+        .map_err(Error::os("read", &object))?;
+    let root = File::open(paths::STATE).map_err(Error::os("open", paths::STATE))?;
+    let fence = |action| {
+        let object = object.clone();
+        move |source| Error::Fence { action, object, source }
+    };
+    let statistics = rustix::fs::fstatvfs(&root).map_err(Error::os("measure", paths::STATE))?;
+    let wanted = len / BLOCK_LEN;
+    // The statistics leave out what the filesystem needs for itself, at most a few hundredths.
+    if statistics.f_blocks < wanted - wanted / 16 {
+        ext4::resize(root.as_fd(), wanted).map_err(fence("grow"))?;
+        info!("state filesystem grown device={object} blocks={wanted}");
+    }
+    if !Guid::from_bytes(uuid).is_random() {
+        ext4::set_uuid(root.as_fd(), Guid::from_random(random_bytes()?).to_bytes())
+            .map_err(fence("identify"))?;
+    }
+    drop_layers();
+    mounts::make(paths::STATE_CONTAINERS, 0o711)
+}
+
+fn drop_layers() {
+    match fs::remove_dir_all(paths::STATE_CONTAINERS) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => warning!("old writable layers stay folder={} error={error:?}", paths::STATE_CONTAINERS),
+    }
+}

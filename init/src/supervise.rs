@@ -1,0 +1,359 @@
+//! The loop of PID 1: one thread, one epoll, every wait with a deadline.
+
+mod backoff;
+mod keys;
+mod launch;
+mod output;
+mod polled;
+pub(crate) mod shutdown;
+mod status;
+mod unit;
+mod watchdog;
+
+use std::{io, time::Duration};
+
+use nix::{
+    errno::Errno,
+    sys::{
+        signal::{SigSet, Signal},
+        signalfd::{SfdFlags, SignalFd},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
+    unistd::Pid,
+};
+
+use crate::{
+    boot::{Machine, Mode},
+    clock,
+    log::{self, error, info, warning},
+    record,
+};
+use keys::Keyboards;
+use launch::Supervised;
+use output::Progress;
+use polled::{Polled, Token};
+use shutdown::How;
+use unit::{Current, Effect, Event, Outcome};
+use watchdog::Watchdog;
+
+/// Children reaped before other events get their turn: a flood of orphans holds nothing up.
+const REAP_BATCH: usize = 512;
+/// Room beyond the longest grace for everything to have gone.
+const SHUTDOWN_SLACK: Duration = Duration::from_secs(10);
+/// How often the console shows the block at most.
+const STATUS_INTERVAL: Duration = Duration::from_secs(10);
+/// How long nothing must have changed before it does.
+const STATUS_CALM: Duration = Duration::from_millis(700);
+/// How often pipes over their budget are read again.
+const OUTPUT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Why PID 1 cannot supervise.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {action}")]
+pub(crate) struct Error {
+    action: &'static str,
+    #[source]
+    source: io::Error,
+}
+
+/// Whether this boot has proved itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Assessment {
+    /// Units have until then to settle.
+    Until(Duration),
+    /// It has.
+    Good,
+    /// They had their time.
+    Missed,
+}
+
+/// A shutdown under way.
+#[derive(Debug, Clone, Copy)]
+struct Ending {
+    how: How,
+    at_the_latest: Duration,
+}
+
+/// Everything that PID 1 watches.
+pub(crate) struct Supervisor {
+    machine: Machine,
+    units: Vec<Supervised>,
+    polled: Polled,
+    signals: SignalFd,
+    keyboards: Keyboards,
+    watchdog: Option<Watchdog>,
+    assessment: Assessment,
+    ending: Option<Ending>,
+    /// When something last changed that the block shows, until it has been shown.
+    changed: Option<Duration>,
+    shown: Duration,
+    refilled: Duration,
+}
+
+impl Supervisor {
+    /// Loads the units and opens what is watched.
+    pub(crate) fn new(machine: Machine) -> Result<Self, Error> {
+        let failed = |action| move |errno: Errno| Error { action, source: errno.into() };
+        let mut mask = SigSet::empty();
+        for signal in [
+            Signal::SIGCHLD,
+            Signal::SIGTERM,
+            Signal::SIGINT,
+            Signal::SIGPWR,
+            Signal::SIGUSR1,
+            Signal::SIGUSR2,
+        ] {
+            mask.add(signal);
+        }
+        mask.thread_block().map_err(failed("block signals"))?;
+        let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+            .map_err(failed("open a signalfd"))?;
+        let polled = Polled::new().map_err(failed("open an epoll"))?;
+        polled.add(&signals, Token::Signals).map_err(failed("watch signals"))?;
+        let deadline = clock::since_boot() + machine.deadline;
+        let units =
+            launch::load(machine.mode).map_err(|source| Error { action: "open the cgroup tree", source })?;
+        Ok(Self {
+            units,
+            machine,
+            polled,
+            signals,
+            keyboards: Keyboards::default(),
+            watchdog: Watchdog::open(),
+            assessment: Assessment::Until(deadline),
+            ending: None,
+            changed: Some(clock::since_boot()),
+            shown: Duration::ZERO,
+            refilled: Duration::ZERO,
+        })
+    }
+
+    /// Supervises until the machine goes down.
+    pub(crate) fn run(mut self) -> ! {
+        loop {
+            let now = clock::since_boot();
+            self.pass_time(now);
+            if let Some(watchdog) = &mut self.watchdog {
+                watchdog.feed();
+            }
+            self.finish_if_ended(now);
+            let tokens = match self.polled.wait(self.next_wait(now)) {
+                Ok(tokens) => tokens,
+                Err(Errno::EINTR) => vec![],
+                Err(errno) => shutdown::give_up(&format!("epoll failed: {errno}")),
+            };
+            for token in tokens {
+                self.take(token);
+            }
+            self.reap();
+        }
+    }
+
+    /// What the clock brings about.
+    fn pass_time(&mut self, now: Duration) {
+        for index in 0..self.units.len() {
+            if self.units.get(index).and_then(|unit| unit.unit.due()).is_some_and(|due| due <= now) {
+                self.step(index, Event::Due, now);
+            }
+        }
+        if now.saturating_sub(self.refilled) >= OUTPUT_INTERVAL {
+            self.refilled = now;
+            self.refill();
+        }
+        self.scan_keyboards();
+        self.assess(now);
+        let calm = self.changed.is_some_and(|changed| now.saturating_sub(changed) >= STATUS_CALM);
+        if calm && (self.shown == Duration::ZERO || now.saturating_sub(self.shown) >= STATUS_INTERVAL) {
+            (self.changed, self.shown) = (None, now);
+            let units = self.units.iter().map(|unit| (unit.plan.name.as_str(), &unit.unit));
+            log::console(&status::block(&self.machine, units, now));
+        }
+    }
+
+    /// Until something is due; never longer than the watchdog's meals are apart.
+    fn next_wait(&self, now: Duration) -> Duration {
+        let units = self.units.iter().filter_map(|unit| unit.unit.due());
+        let settling = self.units.iter().filter_map(|unit| match unit.unit.current {
+            Current::Running { since } if self.assessment != Assessment::Good => Some(since + unit::SETTLED),
+            _ => None,
+        });
+        let status = self.changed.map(|changed| (changed + STATUS_CALM).max(self.shown + STATUS_CALM));
+        let refill = self.units.iter().any(|unit| unit.is_spent).then_some(self.refilled + OUTPUT_INTERVAL);
+        let ending = self.ending.map(|ending| ending.at_the_latest);
+        let due =
+            units.chain(settling.filter(|due| *due > now)).chain(status).chain(refill).chain(ending).min();
+        due.map_or(watchdog::INTERVAL, |due| due.saturating_sub(now))
+            .clamp(Duration::from_millis(1), watchdog::INTERVAL)
+    }
+
+    fn take(&mut self, token: Token) {
+        match token {
+            Token::Signals => self.take_signals(),
+            Token::Failure(index) => self.take_failure(index),
+            Token::Output(index) => self.take_output(index),
+            Token::Keyboards => {
+                for path in self.keyboards.paths() {
+                    if let Some(how) = self.keyboards.read(&path) {
+                        self.end(how, "a key");
+                    }
+                }
+            }
+        }
+    }
+
+    /// SIGTERM and SIGUSR2 mean power off, SIGINT (ctrl-alt-del) reboot, SIGPWR that the power is failing; as in the
+    /// kernel's own conventions for PID 1. SIGCHLD has no meaning of its own: reaping follows each turn.
+    fn take_signals(&mut self) {
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            match i32::try_from(signal.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok()) {
+                Some(Signal::SIGINT) => self.end(How::Reboot, "ctrl-alt-del"),
+                Some(Signal::SIGTERM) => self.end(How::Reboot, "SIGTERM"),
+                Some(Signal::SIGUSR2) => self.end(How::PowerOff, "SIGUSR2"),
+                Some(Signal::SIGPWR) => self.end(How::PowerOff, "SIGPWR"),
+                Some(Signal::SIGUSR1) => self.changed = Some(Duration::ZERO),
+                _ => {}
+            }
+        }
+    }
+
+    /// The start pipe of a unit: closed by exec, or carrying the step that failed.
+    fn take_failure(&mut self, index: usize) {
+        let now = clock::since_boot();
+        let Some(unit) = self.units.get_mut(index) else { return };
+        if unit.take_report(&self.polled) {
+            info!("running name={}", unit.plan.name.as_str());
+            self.step(index, Event::Started, now);
+            status::write_timeline(&self.machine);
+        }
+    }
+
+    fn take_output(&mut self, index: usize) {
+        let Some(unit) = self.units.get_mut(index) else { return };
+        let Some(output) = &mut unit.output else { return };
+        match output.read(unit.plan.name.as_str()) {
+            Progress::Open => {}
+            Progress::Spent => {
+                unit.is_spent = true;
+                self.polled.remove(output.fd());
+            }
+            Progress::Closed => {
+                self.polled.remove(output.fd());
+                unit.output = None;
+            }
+        }
+    }
+
+    fn refill(&mut self) {
+        for (index, unit) in self.units.iter_mut().enumerate() {
+            let Some(output) = &mut unit.output else { continue };
+            output.refill();
+            if std::mem::take(&mut unit.is_spent)
+                && let Err(errno) = self.polled.add(output.fd(), Token::Output(index))
+            {
+                warning!("output is lost name={} error={errno}", unit.plan.name.as_str());
+                unit.output = None;
+            }
+        }
+    }
+
+    fn scan_keyboards(&mut self) {
+        for path in self.keyboards.scan() {
+            if let Some(fd) = self.keyboards.fd(&path)
+                && let Err(errno) = self.polled.add(fd, Token::Keyboards)
+            {
+                warning!("keys are not heard device={} error={errno}", path.display());
+            }
+        }
+    }
+
+    /// Collects whoever has ended: units, their helpers, and orphans of anybody.
+    fn reap(&mut self) {
+        for _ in 0..REAP_BATCH {
+            let (pid, code, signal) = match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::Exited(pid, code)) => (pid, Some(code), None),
+                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, None, Some(signal as i32)),
+                Ok(WaitStatus::StillAlive) | Err(_) => return,
+                Ok(_) => continue,
+            };
+            let Some(index) = self.units.iter().position(|unit| unit.pid == Some(pid)) else { continue };
+            if let Some(unit) = self.units.get_mut(index) {
+                let outcome = unit.clear(&self.polled, code, signal);
+                self.gone(index, outcome);
+            }
+        }
+    }
+
+    fn gone(&mut self, index: usize, outcome: Outcome) {
+        let now = clock::since_boot();
+        self.step(index, Event::Gone(outcome), now);
+        if let Some(unit) = self.units.get(index) {
+            let next = status::describe(&unit.unit, now);
+            warning!("ended name={} now={next:?}", unit.plan.name.as_str());
+        }
+    }
+
+    fn step(&mut self, index: usize, event: Event, now: Duration) {
+        let Some(unit) = self.units.get_mut(index) else { return };
+        let effect = unit.unit.step(event, now);
+        self.changed = Some(now);
+        match effect {
+            Effect::None => {}
+            Effect::Start => {
+                if let Err(why) = unit.start(index, &self.polled) {
+                    error!("not started name={} error={why:?}", unit.plan.name.as_str());
+                    self.gone(index, Outcome::NotStarted(why));
+                }
+            }
+            Effect::AskToEnd => unit.ask_to_end(),
+            Effect::Kill => {
+                warning!("killed after its grace name={}", unit.plan.name.as_str());
+                unit.kill();
+            }
+        }
+    }
+
+    /// Whether this boot has come to a good end.
+    fn assess(&mut self, now: Duration) {
+        let Assessment::Until(deadline) = self.assessment else { return };
+        if self.ending.is_some() {
+            return;
+        }
+        if self.machine.mode != Mode::Recovery && self.units.iter().all(|unit| unit.unit.is_settled(now)) {
+            self.assessment = Assessment::Good;
+            info!("boot is good uptime={}ms", now.as_millis());
+            record::good(&self.machine);
+        } else if now >= deadline {
+            self.assessment = Assessment::Missed;
+            let late = self.units.iter().filter(|unit| !unit.unit.is_settled(now)).count();
+            error!("boot deadline missed units={late} deadline={}s", self.machine.deadline.as_secs());
+            if self.machine.facts.get("counted").is_some_and(|counted| counted == "yes") {
+                self.end(How::Reboot, "an entry on trial that missed its deadline");
+            }
+        }
+    }
+
+    /// Begins to shut down: everything is asked to end.
+    fn end(&mut self, how: How, why: &str) {
+        if self.ending.is_some() {
+            return;
+        }
+        info!("shutting down how={how:?} why={why:?}");
+        let now = clock::since_boot();
+        let grace = self.units.iter().map(|unit| unit.plan.grace_ms).max().unwrap_or_default();
+        self.ending =
+            Some(Ending { how, at_the_latest: now + Duration::from_millis(grace.into()) + SHUTDOWN_SLACK });
+        for index in 0..self.units.len() {
+            self.step(index, Event::Stop, now);
+        }
+    }
+
+    fn finish_if_ended(&self, now: Duration) {
+        let Some(ending) = self.ending else { return };
+        if now >= ending.at_the_latest || self.units.iter().all(|unit| unit.unit.is_ended()) {
+            if self.assessment != Assessment::Missed {
+                record::good(&self.machine);
+            }
+            shutdown::finish(ending.how);
+        }
+    }
+}

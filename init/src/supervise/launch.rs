@@ -1,0 +1,278 @@
+//! From a start plan to a process, and back to nothing.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    fs::File,
+    io::{self, Read},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
+
+use coracle_fence::clone::{Namespaces, spawn};
+use coracle_layout::paths;
+use coracle_runtime::{
+    cgroup::Cgroup,
+    exit::Exit,
+    plan::{AbsPath, Plan, Writable, codec::MAX_ENCODED},
+    start::{Failure, Prepared, Report, Start, prepare, start},
+};
+use nix::{
+    fcntl::OFlag,
+    sys::signal::{Signal, kill},
+    unistd::{Gid, Pid, Uid, chown, pipe2},
+};
+
+use super::{
+    backoff::Backoff,
+    output::Output,
+    polled::{Polled, Token},
+    unit::{Outcome, Unit},
+};
+use crate::{
+    PODS_CGROUP, SERVICES_CGROUP,
+    boot::Mode,
+    log::{Chain, error, info, warning},
+};
+
+/// Plans in one folder; more were not made by the builder.
+const MAX_PLANS: usize = 512;
+
+/// Whose a unit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// The host's.
+    Service,
+    /// The recipe's.
+    Pod,
+}
+
+/// A unit with what it takes to start it, and what there is while it runs.
+pub(crate) struct Supervised {
+    pub(crate) plan: Plan,
+    pub(crate) unit: Unit,
+    pub(crate) pid: Option<Pid>,
+    pub(crate) output: Option<Output>,
+    /// Its output is over budget and not polled.
+    pub(crate) is_spent: bool,
+    kind: Kind,
+    /// Where its cgroup is.
+    branch: Rc<File>,
+    prepared: Option<Prepared>,
+    cgroup: Option<Cgroup>,
+    failure: Option<OwnedFd>,
+    why_not: Option<String>,
+    attempt: u32,
+    /// What the cgroup had counted when this attempt began.
+    oom_kills: u64,
+}
+
+/// Reads every plan. One that cannot be read is reported and left out: the others are none the worse for it.
+pub(crate) fn load(mode: Mode) -> io::Result<Vec<Supervised>> {
+    let mut units = vec![];
+    load_folder(Path::new(paths::SERVICES), Kind::Service, File::open(SERVICES_CGROUP)?, &mut units);
+    if mode != Mode::Recovery {
+        load_folder(Path::new(paths::PODS), Kind::Pod, File::open(PODS_CGROUP)?, &mut units);
+    }
+    info!("units loaded units={}", units.len());
+    Ok(units)
+}
+
+fn load_folder(folder: &Path, kind: Kind, branch: File, units: &mut Vec<Supervised>) {
+    // A system without pods has no folder of them.
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let branch = Rc::new(branch);
+    let mut plans: Vec<PathBuf> = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == paths::PLAN_EXTENSION))
+        .collect();
+    plans.sort();
+    for path in plans.iter().take(MAX_PLANS) {
+        match read(path) {
+            Ok(plan) => units.push(Supervised::new(plan, kind, Rc::clone(&branch))),
+            Err(why) => error!("start plan refused path={} error={why:?}", path.display()),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Plan, String> {
+    let mut bytes = vec![];
+    let limit = MAX_ENCODED as u64 + 1;
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    file.take(limit).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    Plan::decode(&bytes).map_err(|error| Chain(&error).to_string())
+}
+
+impl Supervised {
+    fn new(plan: Plan, kind: Kind, branch: Rc<File>) -> Self {
+        let backoff = match kind {
+            Kind::Service => Backoff::SERVICE,
+            Kind::Pod => Backoff::WORKLOAD,
+        };
+        let unit = Unit::new(plan.restart, Duration::from_millis(plan.grace_ms.into()), backoff);
+        Self {
+            plan,
+            unit,
+            pid: None,
+            output: None,
+            is_spent: false,
+            kind,
+            branch,
+            prepared: None,
+            cgroup: None,
+            failure: None,
+            why_not: None,
+            attempt: 0,
+            oom_kills: 0,
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.plan.name.as_str()
+    }
+
+    /// Makes the process. That it became the program is reported by its start pipe.
+    pub(crate) fn start(&mut self, index: usize, polled: &Polled) -> Result<(), String> {
+        self.attempt = self.attempt.saturating_add(1);
+        if self.kind == Kind::Service {
+            self.make_run_folder()?;
+        }
+        let scratch = self.make_layer()?;
+        let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| format!("make a pipe: {errno}"))?;
+        set_nonblocking(&reader).map_err(|errno| format!("set up a pipe: {errno}"))?;
+        let request = Start { scratch: scratch.as_ref(), output: writer.as_fd() };
+        self.make_ready().map_err(|error| Chain(&error).to_string())?;
+        let (Some(prepared), Some(cgroup)) = (&self.prepared, &self.cgroup) else {
+            return Err("it was not made ready".to_owned());
+        };
+        self.oom_kills = cgroup.oom_kills().unwrap_or_default();
+        let started = start(prepared, cgroup, &request).map_err(|error| Chain(&error).to_string())?;
+        let output = Output::new(reader);
+        let watched = polled
+            .add(output.fd(), Token::Output(index))
+            .and_then(|()| polled.add(&started.failure, Token::Failure(index)));
+        self.pid = Some(Pid::from_raw(started.pid.as_raw_nonzero().get()));
+        (self.output, self.failure, self.why_not) = (Some(output), Some(started.failure), None);
+        self.is_spent = false;
+        // The process exists: what is amiss with watching it must end it, or it would run unseen.
+        if let Err(errno) = watched {
+            self.kill();
+            self.why_not = Some(format!("watch it: {errno}"));
+        }
+        Ok(())
+    }
+
+    /// Makes what every attempt uses, at the first.
+    fn make_ready(&mut self) -> Result<(), coracle_runtime::Error> {
+        if self.prepared.is_none() {
+            self.prepared = Some(prepare(&self.plan)?);
+        }
+        if self.cgroup.is_none() {
+            self.cgroup = Some(Cgroup::create(self.branch.as_fd(), &self.plan.name, &self.plan.limits)?);
+        }
+        Ok(())
+    }
+
+    /// A service's folder for what it tells others, gone with the power.
+    fn make_run_folder(&self) -> Result<(), String> {
+        let path = format!("/run/{}", self.name());
+        let made = fs::create_dir_all(&path);
+        made.map_err(|error| format!("make {path}: {error}"))?;
+        let owner = (Some(Uid::from_raw(self.plan.uid)), Some(Gid::from_raw(self.plan.gid)));
+        chown(path.as_str(), owner.0, owner.1).map_err(|errno| format!("own {path}: {errno}"))
+    }
+
+    /// A writable layer that nothing has touched.
+    fn make_layer(&self) -> Result<Option<AbsPath>, String> {
+        let Some(path) = self.layer() else { return Ok(None) };
+        fs::create_dir_all(&path).map_err(|error| format!("make {}: {error}", path.display()))?;
+        AbsPath::new(path.as_os_str().as_bytes()).map(Some).map_err(|error| Chain(&error).to_string())
+    }
+
+    /// The writable layer of this attempt.
+    fn layer(&self) -> Option<PathBuf> {
+        let Writable::State(folder) = &self.plan.writable else { return None };
+        Some(Path::new(OsStr::from_bytes(folder.as_c_str().to_bytes())).join(self.attempt.to_string()))
+    }
+
+    /// Reads the start pipe; whether the program runs.
+    pub(crate) fn take_report(&mut self, polled: &Polled) -> bool {
+        let Some(pipe) = &self.failure else { return false };
+        let report = Failure::read(pipe.as_fd());
+        match report {
+            Ok(Report::Starting) => return false,
+            Ok(Report::Running) => {}
+            Ok(Report::Failed(failure)) => self.why_not = Some(Chain(&failure).to_string()),
+            Err(error) => self.why_not = Some(Chain(&error).to_string()),
+        }
+        polled.remove(pipe);
+        self.failure = None;
+        self.why_not.is_none()
+    }
+
+    /// Sends the stop signal.
+    pub(crate) fn ask_to_end(&mut self) {
+        let Some(pid) = self.pid else { return };
+        let signal = Signal::try_from(i32::from(self.plan.stop_signal.get())).unwrap_or(Signal::SIGTERM);
+        if let Err(errno) = kill(pid, signal) {
+            warning!("not asked to end name={} error={errno}", self.name());
+        }
+    }
+
+    /// Kills everything in the unit's cgroup.
+    pub(crate) fn kill(&mut self) {
+        let killed = self.cgroup.as_ref().map(Cgroup::kill);
+        if let Some(Err(error)) = killed {
+            warning!("not killed by its cgroup name={} error={:?}", self.name(), Chain(&error).to_string());
+            if let Some(pid) = self.pid
+                && let Err(errno) = kill(pid, Signal::SIGKILL)
+            {
+                warning!("nor by its number name={} error={errno}", self.name());
+            }
+        }
+    }
+
+    /// After the process was reaped: what became of it, and nothing of it left behind.
+    pub(crate) fn clear(&mut self, polled: &Polled, code: Option<i32>, signal: Option<i32>) -> Outcome {
+        self.take_report(polled);
+        if let Some(mut output) = self.output.take() {
+            output.refill();
+            output.read(self.plan.name.as_str());
+            if !self.is_spent {
+                polled.remove(output.fd());
+            }
+        }
+        (self.pid, self.is_spent) = (None, false);
+        let counted = self.cgroup.as_ref().and_then(|cgroup| cgroup.oom_kills().ok()).unwrap_or_default();
+        // Whatever its first process left behind goes with it.
+        self.kill();
+        self.drop_layer();
+        if let Some(why) = self.why_not.take() {
+            return Outcome::NotStarted(why);
+        }
+        match Exit::of(code, signal, counted.saturating_sub(self.oom_kills)) {
+            Some(exit) => Outcome::Ended(exit),
+            None => Outcome::NotStarted("it ended in a way that the kernel does not tell".to_owned()),
+        }
+    }
+
+    /// A child removes the layer: it may be large, and PID 1 does not wait for disks.
+    fn drop_layer(&self) {
+        let Some(path) = self.layer() else { return };
+        let removal = spawn(Namespaces::NONE, None, || u8::from(fs::remove_dir_all(&path).is_err()));
+        if let Err(error) = removal {
+            warning!("a writable layer stays path={} error={:?}", path.display(), Chain(&error).to_string());
+        }
+    }
+}
+
+fn set_nonblocking(fd: &OwnedFd) -> Result<(), nix::errno::Errno> {
+    use nix::fcntl::{FcntlArg, fcntl};
+    fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map(drop)
+}

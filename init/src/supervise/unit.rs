@@ -1,0 +1,269 @@
+//! One supervised program: what it is doing, what it should be doing, and what follows.
+//!
+//! Pure: events and the time come in, effects go out. The loop outside carries them out and reports back.
+//!
+//! ```text
+//!            Due                Started              (settled after SETTLED)
+//!  Waiting ───────▶ Starting ───────────▶ Running
+//!     ▲                │ Failed              │ Exited
+//!     └────────────────┴─────────────────────┘      and Ended, where the policy or a stop says so
+//!                         Stop                Exited
+//!               Running ───────▶ Stopping ───────────▶ Ended       (Due: kill)
+//! ```
+
+use std::time::Duration;
+
+use coracle_runtime::{exit::Exit, plan::Restart};
+
+use super::backoff::Backoff;
+
+/// Running this long, a program counts as up, and its earlier failures are forgotten.
+pub(crate) const SETTLED: Duration = Duration::from_secs(10);
+
+/// How a program ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It was never started: which step failed, and why.
+    NotStarted(String),
+    /// It was, and ended.
+    Ended(Exit),
+}
+
+/// What a program is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Current {
+    /// It will be started at that time.
+    Waiting { until: Duration },
+    /// Its process exists and prepares itself.
+    Starting,
+    /// The program itself runs.
+    Running { since: Duration },
+    /// It was asked to end, and will be killed at that time.
+    Stopping { until: Duration },
+    /// It was killed and has not gone yet.
+    Killed,
+    /// It is gone, and stays so.
+    Ended,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// The time that [`Unit::due`] named has come.
+    Due,
+    /// The process has become the program.
+    Started,
+    /// It is gone.
+    Gone(Outcome),
+    /// It should not run any more.
+    Stop,
+}
+
+/// What to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Nothing.
+    None,
+    /// Start it; answer with `Started` or `Gone`.
+    Start,
+    /// Send its stop signal.
+    AskToEnd,
+    /// Kill its cgroup.
+    Kill,
+}
+
+/// One supervised program.
+#[derive(Debug, Clone)]
+pub(crate) struct Unit {
+    pub(crate) current: Current,
+    /// The last ending, if there was one.
+    pub(crate) last: Option<Outcome>,
+    pub(crate) restarts: u32,
+    restart: Restart,
+    grace: Duration,
+    wanted: Wanted,
+    backoff: Backoff,
+}
+
+/// What it should be doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Up,
+    Down,
+}
+
+impl Unit {
+    /// A program to be started now.
+    pub(crate) fn new(restart: Restart, grace: Duration, backoff: Backoff) -> Self {
+        let current = Current::Waiting { until: Duration::ZERO };
+        Self { current, last: None, restarts: 0, restart, grace, wanted: Wanted::Up, backoff }
+    }
+
+    /// When it wants [`Event::Due`].
+    pub(crate) fn due(&self) -> Option<Duration> {
+        match self.current {
+            Current::Waiting { until } | Current::Stopping { until } => Some(until),
+            Current::Starting | Current::Running { .. } | Current::Killed | Current::Ended => None,
+        }
+    }
+
+    /// Whether it is gone for good.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.current == Current::Ended
+    }
+
+    /// Whether the boot needs to wait for it no longer: it has run for a while, or did what it had to.
+    pub(crate) fn is_settled(&self, now: Duration) -> bool {
+        match self.current {
+            Current::Running { since } => now.saturating_sub(since) >= SETTLED,
+            Current::Ended => self.last == Some(Outcome::Ended(Exit::Code(0))),
+            _ => false,
+        }
+    }
+
+    /// Takes an event. One that does not fit changes nothing.
+    pub(crate) fn step(&mut self, event: Event, now: Duration) -> Effect {
+        let (next, effect) = match (&self.current, event) {
+            (Current::Waiting { .. } | Current::Ended, Event::Stop) => {
+                self.wanted = Wanted::Down;
+                (Current::Ended, Effect::None)
+            }
+            (Current::Waiting { until }, Event::Due) if now >= *until => (Current::Starting, Effect::Start),
+            (Current::Starting, Event::Started) => (Current::Running { since: now }, Effect::None),
+            (Current::Starting | Current::Running { .. }, Event::Stop) => {
+                self.wanted = Wanted::Down;
+                (Current::Stopping { until: now + self.grace }, Effect::AskToEnd)
+            }
+            (Current::Stopping { until }, Event::Due) if now >= *until => (Current::Killed, Effect::Kill),
+            (Current::Ended | Current::Waiting { .. }, Event::Gone(_)) => return Effect::None,
+            (current, Event::Gone(outcome)) => {
+                let ran = match current {
+                    Current::Running { since } => now.saturating_sub(*since),
+                    _ => Duration::ZERO,
+                };
+                let next = self.after(&outcome, ran, now);
+                self.last = Some(outcome);
+                (next, Effect::None)
+            }
+            _ => return Effect::None,
+        };
+        self.current = next;
+        effect
+    }
+
+    fn after(&mut self, outcome: &Outcome, ran: Duration, now: Duration) -> Current {
+        let again = match outcome {
+            Outcome::NotStarted(_) => self.restart != Restart::Never,
+            Outcome::Ended(exit) => exit.restarts(self.restart),
+        };
+        if self.wanted == Wanted::Down || !again {
+            return Current::Ended;
+        }
+        self.restarts = self.restarts.saturating_add(1);
+        Current::Waiting { until: now + self.backoff.next(ran) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(30);
+
+    fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn gone_with(code: u8) -> Event {
+        Event::Gone(Outcome::Ended(Exit::Code(code)))
+    }
+
+    fn unit(restart: Restart) -> Unit {
+        Unit::new(restart, GRACE, Backoff::WORKLOAD)
+    }
+
+    fn running(restart: Restart) -> Unit {
+        let mut unit = unit(restart);
+        assert_eq!(unit.step(Event::Due, at(1)), Effect::Start);
+        assert_eq!(unit.step(Event::Started, at(1)), Effect::None);
+        unit
+    }
+
+    #[test]
+    fn every_pair_of_state_and_event_has_its_answer() {
+        let gone = gone_with(1);
+        let waiting = Current::Waiting { until: at(5) };
+        let running = Current::Running { since: at(1) };
+        let stopping = Current::Stopping { until: at(9) };
+        let stopped = Current::Stopping { until: at(9) + GRACE };
+        let again = Current::Waiting { until: at(19) };
+        let table = [
+            (waiting.clone(), Event::Due, Current::Starting, Effect::Start),
+            (waiting.clone(), Event::Started, waiting.clone(), Effect::None),
+            (waiting.clone(), gone.clone(), waiting.clone(), Effect::None),
+            (waiting, Event::Stop, Current::Ended, Effect::None),
+            (Current::Starting, Event::Due, Current::Starting, Effect::None),
+            (Current::Starting, Event::Started, Current::Running { since: at(9) }, Effect::None),
+            (Current::Starting, gone.clone(), again.clone(), Effect::None),
+            (Current::Starting, Event::Stop, stopped.clone(), Effect::AskToEnd),
+            (running.clone(), Event::Due, running.clone(), Effect::None),
+            (running.clone(), Event::Started, running.clone(), Effect::None),
+            (running.clone(), gone.clone(), again.clone(), Effect::None),
+            (running, Event::Stop, stopped, Effect::AskToEnd),
+            (stopping.clone(), Event::Due, Current::Killed, Effect::Kill),
+            (stopping.clone(), Event::Started, stopping.clone(), Effect::None),
+            (stopping.clone(), Event::Stop, stopping, Effect::None),
+            (Current::Killed, Event::Due, Current::Killed, Effect::None),
+            (Current::Killed, Event::Stop, Current::Killed, Effect::None),
+            (Current::Killed, gone.clone(), again, Effect::None),
+            (Current::Ended, Event::Due, Current::Ended, Effect::None),
+            (Current::Ended, Event::Started, Current::Ended, Effect::None),
+            (Current::Ended, gone, Current::Ended, Effect::None),
+            (Current::Ended, Event::Stop, Current::Ended, Effect::None),
+        ];
+        for (before, event, after, effect) in table {
+            let mut unit = Unit { current: before.clone(), ..unit(Restart::Always) };
+            assert_eq!(unit.step(event.clone(), at(9)), effect, "{before:?} {event:?}");
+            assert_eq!(unit.current, after, "{before:?} {event:?}");
+        }
+    }
+
+    #[test]
+    fn a_policy_decides_what_follows_an_ending() {
+        for (restart, outcome, again) in [
+            (Restart::Always, Outcome::Ended(Exit::Code(0)), true),
+            (Restart::OnFailure, Outcome::Ended(Exit::Code(0)), false),
+            (Restart::OnFailure, Outcome::Ended(Exit::OutOfMemory), true),
+            (Restart::OnFailure, Outcome::NotStarted("no such program".to_owned()), true),
+            (Restart::Never, Outcome::NotStarted("no such program".to_owned()), false),
+            (Restart::Never, Outcome::Ended(Exit::Code(1)), false),
+        ] {
+            let mut unit = running(restart);
+            unit.step(Event::Gone(outcome.clone()), at(2));
+            assert_eq!(!unit.is_ended(), again, "{restart:?} {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_stop_is_final() {
+        let mut unit = running(Restart::Always);
+        assert_eq!(unit.step(Event::Stop, at(5)), Effect::AskToEnd);
+        assert_eq!(unit.due(), Some(at(35)));
+        assert_eq!(unit.step(Event::Due, at(35)), Effect::Kill);
+        unit.step(gone_with(137), at(36));
+        assert!(unit.is_ended());
+        assert_eq!(unit.step(Event::Due, at(99)), Effect::None);
+    }
+
+    #[test]
+    fn a_boot_waits_for_what_runs_and_for_what_was_to_end_well() {
+        let unit = running(Restart::Always);
+        assert!(!unit.is_settled(at(10)) && unit.is_settled(at(11)));
+        let mut job = running(Restart::Never);
+        job.step(gone_with(0), at(2));
+        assert!(job.is_settled(at(2)));
+        let mut failed = running(Restart::Never);
+        failed.step(gone_with(1), at(2));
+        assert!(!failed.is_settled(at(99)));
+    }
+}
