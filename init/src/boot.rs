@@ -89,7 +89,7 @@ pub(crate) enum Error {
 
 impl Error {
     /// For `map_err` on calls of the standard library, nix and rustix.
-    fn os<E: Into<std::io::Error>>(
+    pub(crate) fn os<E: Into<std::io::Error>>(
         action: &'static str,
         object: impl Into<String>,
     ) -> impl FnOnce(E) -> Self {

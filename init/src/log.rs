@@ -35,11 +35,19 @@ pub(crate) fn line(level: Level, message: fmt::Arguments<'_>) {
     text.push('\n');
     let shown = text.get(3..).unwrap_or_default();
     let kernel = open("/dev/kmsg").is_some_and(|mut log| log.write_all(text.as_bytes()).is_ok());
-    let console = open("/dev/console").is_some_and(|mut console| console.write_all(shown.as_bytes()).is_ok());
+    let console = (kernel && kernel_shows(level))
+        || open("/dev/console").is_some_and(|mut console| console.write_all(shown.as_bytes()).is_ok());
     if !kernel && !console {
         // The last resort: whatever the kernel gave as standard error, usually the console. Nobody is left to tell.
         let _ = std::io::stderr().write_all(shown.as_bytes());
     }
+}
+
+/// Whether the kernel itself puts lines of that level on the console: then they need not be put there twice.
+fn kernel_shows(level: Level) -> bool {
+    let printk = std::fs::read_to_string("/proc/sys/kernel/printk").unwrap_or_default();
+    let shown_below = printk.split_ascii_whitespace().next().and_then(|number| number.parse().ok());
+    shown_below.is_some_and(|limit: u8| (level as u8) < limit)
 }
 
 fn open(path: &str) -> Option<File> {

@@ -8,6 +8,7 @@ mod log;
 mod record;
 mod stage1;
 mod supervise;
+mod watchdog;
 
 use std::process::ExitCode;
 

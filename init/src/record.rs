@@ -2,87 +2,91 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io,
+    os::unix::fs::FileExt,
     path::Path,
 };
 
 use coracle_layout::{
+    RootHash,
     boot_record::{BootRecord, COPY_LEN, COPY_STRIDE},
     partition::Partition,
 };
 
 use crate::{
-    boot::Machine,
-    disk::Devices,
+    boot::{Error, Machine},
     log::{Chain, info, warning},
 };
 
-/// Reads both copies and chooses the newer.
-pub(crate) fn read(partition: &Path) -> io::Result<BootRecord> {
-    let mut file = File::open(partition)?;
-    let mut copy = |offset| {
-        let mut bytes = [0; COPY_LEN];
-        file.seek(SeekFrom::Start(offset))?;
-        file.read_exact(&mut bytes).map(|()| bytes)
-    };
-    Ok(BootRecord::choose(&copy(0)?, &copy(COPY_STRIDE)?))
+/// The record, and the partition it came from.
+pub(crate) struct Record {
+    file: File,
+    pub(crate) known: BootRecord,
 }
 
-/// Writes over the older copy. When this returns, it is on the disk.
-pub(crate) fn write(partition: &Path, record: &mut BootRecord) -> io::Result<()> {
-    let next = record.next_write();
-    let mut file = OpenOptions::new().write(true).open(partition)?;
-    file.seek(SeekFrom::Start(next.offset))?;
-    file.write_all(&next.bytes)?;
-    file.sync_all()
+impl Record {
+    /// Reads both copies.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let copy = |offset| {
+            let mut bytes = [0; COPY_LEN];
+            file.read_exact_at(&mut bytes, offset).map(|()| bytes)
+        };
+        let known = BootRecord::choose(&copy(0)?, &copy(COPY_STRIDE)?);
+        Ok(Self { file, known })
+    }
+
+    /// Writes what is known over the older copy, and waits until the disk has it.
+    pub(crate) fn write(&mut self) -> io::Result<()> {
+        let write = self.known.next_write();
+        self.file.write_all_at(&write.bytes, write.offset).and_then(|()| self.file.sync_data())
+    }
 }
 
 /// Notes that this boot came to a good end. A machine that cannot has worse troubles: it is logged.
 pub(crate) fn good(machine: &Machine) {
     let Some(root) = machine.root else { return };
-    let Some(disk) = machine.facts.get("disk").and_then(|path| path.strip_prefix("/dev/")) else { return };
-    let noted = Devices::real()
-        .disk(disk)
-        .and_then(|disk| disk.partition(Partition::BootRecord).map(|p| p.path.clone()));
-    match noted {
-        Ok(partition) => {
-            let written = read(&partition).and_then(|mut record| {
-                record.good(root);
-                write(&partition, &mut record)
-            });
-            match written {
-                Ok(()) => info!("boot record cleared root={root}"),
-                Err(error) => {
-                    warning!("boot record not written partition={} error={error:?}", partition.display())
-                }
-            }
-        }
-        Err(error) => warning!("boot record not found error={:?}", Chain(&error).to_string()),
+    if let Err(error) = clear(machine, root) {
+        warning!("boot record not cleared error={:?}", Chain(&error).to_string());
     }
+}
+
+fn clear(machine: &Machine, root: RootHash) -> Result<(), Error> {
+    let disk = machine.disk()?;
+    let path = &disk.partition(Partition::BootRecord)?.path;
+    let failed = Error::os("write the boot record on", path.to_string_lossy());
+    let mut record =
+        Record::open(path).map_err(Error::os("read the boot record on", path.to_string_lossy()))?;
+    record.known.good(root);
+    record.write().map_err(failed)?;
+    info!("boot record cleared root={root}");
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
-    use coracle_layout::RootHash;
 
     #[test]
-    fn what_is_written_is_read() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        file.as_file().set_len(1 << 20).unwrap();
-        let root = RootHash::new([9; 32]);
-        for attempts in 1..5 {
-            let mut record = read(file.path()).unwrap();
-            record.begin(root);
-            write(file.path(), &mut record).unwrap();
-            assert_eq!(read(file.path()).unwrap().entry(&root).map(|entry| entry.attempts), Some(attempts));
+    fn attempts_are_counted_across_boots() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("record");
+        File::create(&path).unwrap().set_len(1 << 20).unwrap();
+        let root = RootHash::new([3; 32]);
+        for attempt in 1..=5 {
+            let mut record = Record::open(&path).unwrap();
+            record.known.begin(root);
+            record.write().unwrap();
+            let read = Record::open(&path).unwrap();
+            assert_eq!(read.known.entry(&root).map(|entry| entry.attempts), Some(attempt));
         }
     }
 
     #[test]
-    fn a_short_partition_is_an_error() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        assert!(read(file.path()).is_err());
+    fn a_partition_too_small_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("record");
+        File::create(&path).unwrap().set_len(COPY_STRIDE).unwrap();
+        assert!(Record::open(&path).is_err_and(|error| error.kind() == io::ErrorKind::UnexpectedEof));
     }
 }

@@ -23,10 +23,8 @@ mod find;
 mod handover;
 mod loader;
 mod mounts;
-mod record;
 mod root;
 mod slots;
-mod watchdog;
 
 use std::{convert::Infallible, fs, path::Path, process::ExitCode, thread, time::Duration};
 
@@ -42,11 +40,12 @@ use crate::{
     clock,
     disk::Devices,
     log::{Chain, error, info, warning},
+    record::Record,
+    watchdog,
 };
 use error::Error;
 use facts::Facts;
 use loader::Loader;
-use record::Record;
 
 /// How long to wait for the disk unless the command line says otherwise.
 const DISK_WAIT: Duration = Duration::from_secs(30);
@@ -78,7 +77,7 @@ fn run(boot: &mut Boot) -> Result<Infallible, Error> {
     mounts::api()?;
     boot.facts.reached("mounted");
 
-    let watchdog = watchdog::start(Path::new("/sys/class/watchdog"), Path::new("/dev"));
+    let watchdog = watchdog::start(Path::new(watchdog::CLASS), Path::new("/dev"));
     let line = fs::read_to_string("/proc/cmdline").map_err(Error::on("read", "/proc/cmdline"))?;
     let line = Cmdline::new(&line);
     boot.pause = pause(line);
@@ -148,14 +147,17 @@ impl Boot {
     fn note_attempt(&mut self, disk: &crate::disk::Disk) -> Rotten {
         let Some(root) = self.root else { return Rotten::No };
         let record = disk.partition(Partition::BootRecord).map_err(Error::Disk);
-        let mut record = match record.and_then(|device| Record::open(&device.path)) {
+        let opened = record.and_then(|device| {
+            Record::open(&device.path).map_err(Error::on("read", device.path.display().to_string()))
+        });
+        let mut record = match opened {
             Ok(record) => record,
             Err(error) => {
                 warning!("boot record not read error={:?}", Chain(&error).to_string());
                 return Rotten::No;
             }
         };
-        let traces = evidence::Traces::read(Path::new("/sys/fs/pstore"), Path::new("/sys/class/watchdog"));
+        let traces = evidence::Traces::read(Path::new("/sys/fs/pstore"), Path::new(watchdog::CLASS));
         if let Some(finding) = evidence::of_last_attempt(record.known.latest(), traces) {
             record.known.fail(finding.root, finding.evidence, &finding.reason);
         }

@@ -8,9 +8,8 @@ mod polled;
 pub(crate) mod shutdown;
 mod status;
 mod unit;
-mod watchdog;
 
-use std::{io, time::Duration};
+use std::{io, path::Path, time::Duration};
 
 use nix::{
     errno::Errno,
@@ -27,6 +26,7 @@ use crate::{
     clock,
     log::{self, error, info, warning},
     record,
+    watchdog::{self, Watchdog},
 };
 use keys::Keyboards;
 use launch::Supervised;
@@ -34,7 +34,6 @@ use output::Progress;
 use polled::{Polled, Token};
 use shutdown::How;
 use unit::{Current, Effect, Event, Outcome};
-use watchdog::Watchdog;
 
 /// Children reaped before other events get their turn: a flood of orphans holds nothing up.
 const REAP_BATCH: usize = 512;
@@ -119,7 +118,7 @@ impl Supervisor {
             polled,
             signals,
             keyboards: Keyboards::default(),
-            watchdog: Watchdog::open(),
+            watchdog: watchdog::start(Path::new(watchdog::CLASS), Path::new("/dev")),
             assessment: Assessment::Until(deadline),
             ending: None,
             changed: Some(clock::since_boot()),
@@ -133,7 +132,7 @@ impl Supervisor {
         loop {
             let now = clock::since_boot();
             self.pass_time(now);
-            if let Some(watchdog) = &mut self.watchdog {
+            if let Some(watchdog) = &self.watchdog {
                 watchdog.feed();
             }
             self.finish_if_ended(now);

@@ -1,6 +1,6 @@
 //! What is known of this machine and this boot.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use coracle_layout::{
     RootHash,
@@ -9,6 +9,7 @@ use coracle_layout::{
 };
 
 use super::{Error, Timed};
+use crate::disk::{Devices, Disk};
 
 /// Unless the command line says otherwise: how long all of the boot may take.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(300);
@@ -74,8 +75,9 @@ impl Machine {
     }
 
     /// The disk that this system was booted from.
-    pub(crate) fn disk(&self) -> Result<PathBuf, Error> {
-        self.fact("disk").map(PathBuf::from)
+    pub(crate) fn disk(&self) -> Result<Disk, Error> {
+        let node = self.fact("disk")?;
+        Ok(Devices::real().disk(node.strip_prefix("/dev/").unwrap_or(node))?)
     }
 
     fn take_command_line(&mut self, text: &str) {

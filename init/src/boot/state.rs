@@ -15,7 +15,7 @@ use sys_mount::{Mount, MountFlags};
 
 use super::{Error, Machine, Mode, machine::OnStateFailure, mounts};
 use crate::{
-    disk::{Devices, Disk},
+    disk::Disk,
     log::{Chain, error, info, warning},
 };
 
@@ -29,7 +29,7 @@ const EXT4_UUID_AT: u64 = 1024 + 104;
 /// One rewrite serves both, in the order of [`Table::steps`]: whenever the power goes, one of the two copies is whole, and
 /// the next boot does the rest.
 pub(super) fn grow_partition(machine: &mut Machine) -> Result<(), Error> {
-    let Disk { name, path, mut table, side, .. } = disk(machine)?;
+    let Disk { name, path, mut table, side, .. } = machine.disk()?;
     let object = path.to_string_lossy().into_owned();
     let mut device =
         OpenOptions::new().read(true).write(true).open(&path).map_err(Error::os("open", &object))?;
@@ -50,12 +50,6 @@ pub(super) fn grow_partition(machine: &mut Machine) -> Result<(), Error> {
     }
     info!("partition table written disk={object} first_boot={is_first_boot} growth={growth:?}");
     Ok(())
-}
-
-fn disk(machine: &Machine) -> Result<Disk, Error> {
-    let path = machine.disk()?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    Ok(Devices::real().disk(&name)?)
 }
 
 fn random_guids(count: usize) -> Result<Vec<Guid>, Error> {
@@ -88,7 +82,7 @@ fn tell_kernel(device: &File, table: &Table, number: u32, disk: &str) -> Result<
 
 /// The device of the state partition.
 fn device(machine: &Machine) -> Result<PathBuf, Error> {
-    Ok(disk(machine)?.partition(Partition::State)?.path.clone())
+    Ok(machine.disk()?.partition(Partition::State)?.path.clone())
 }
 
 /// Mounts the state partition; the kernel replays its journal.

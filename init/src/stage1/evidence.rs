@@ -10,7 +10,7 @@ use coracle_layout::{
     boot_record::{Entry, Evidence},
 };
 
-use super::watchdog;
+use crate::watchdog;
 
 /// What was found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

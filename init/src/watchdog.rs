@@ -1,4 +1,5 @@
-//! The watchdog: started before anything can hang, fed while the disk is waited for, never stopped.
+//! The watchdog: started before anything can hang, fed while the disk is waited for and then while PID 1's loop comes
+//! round, never stopped.
 //!
 //! The start of PID 1 closes it, which feeds it once more and leaves it running; PID 1 has its timeout to open it again.
 //! (The kernel then says that it did not stop. Kept open, it could be fed by nobody: the device opens once only, and what
@@ -6,17 +7,22 @@
 
 use std::{
     fs::{self, File, OpenOptions},
+    io,
     os::fd::AsFd,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use coracle_fence::watchdog as device;
 
-use super::Error;
 use crate::log::{Chain, warning};
 
+/// Where the kernel shows them.
+pub(crate) const CLASS: &str = "/sys/class/watchdog";
 /// Seconds until a machine that hangs restarts: longer than the slowest step, shorter than anyone's patience.
 const TIMEOUT: i32 = 60;
+/// How often PID 1's loop comes round at the least: three meals may fail.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(15);
 /// What the kernel's own timer calls itself; it does not survive what a chip does.
 const SOFTWARE: &str = "Software Watchdog";
 /// `WDIOF_CARDRESET` of linux/watchdog.h: the last restart was the watchdog's.
@@ -68,9 +74,8 @@ fn choose(known: &[(String, String)]) -> Option<&str> {
     hardware.or(known.first()).map(|(_, name)| name.as_str())
 }
 
-fn open(path: &Path) -> Result<Watchdog, Error> {
-    let file =
-        OpenOptions::new().write(true).open(path).map_err(Error::on("open", path.display().to_string()))?;
+fn open(path: &Path) -> io::Result<Watchdog> {
+    let file = OpenOptions::new().write(true).open(path)?;
     let timeout = device::set_timeout(file.as_fd(), TIMEOUT).or_else(|error| {
         warning!(
             "watchdog keeps its timeout device={} error={:?}",
