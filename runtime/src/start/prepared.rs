@@ -68,15 +68,20 @@ impl Prepared {
     /// Makes everything that a child of PID 1 could no longer make, the user namespace among it.
     pub(super) fn new(plan: &Plan) -> Result<Self, Error> {
         plan.agree()?;
-        let (userns, first) = match plan.user {
-            UserNamespace::Own(range) => (Some(userns::create(range)?), range.base()),
-            UserNamespace::Host => (None, 0),
+        let first = match plan.user {
+            UserNamespace::Own(range) => range.base(),
+            UserNamespace::Host => 0,
         };
         // The plan's ids are below the range's size, whose end is below 2^32: no sum overflows.
         let outside = |id: u32| first.saturating_add(id);
+        let root = kind(plan, outside)?;
+        let userns = match plan.user {
+            UserNamespace::Own(range) => Some(userns::create(range)?),
+            UserNamespace::Host => None,
+        };
         Ok(Self {
             own: namespaces(plan),
-            root: kind(plan, outside)?,
+            root,
             userns,
             owner: Owner { uid: Uid::from_raw(first), gid: Gid::from_raw(first) },
             user: Uid::from_raw(outside(plan.uid)),

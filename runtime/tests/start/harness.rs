@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::{
-        LazyLock, Mutex,
+        LazyLock, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -56,7 +56,16 @@ static PROBE: LazyLock<PathBuf> = LazyLock::new(|| {
 
 /// Held while a program is copied and while a child is made: a child that inherits the copy's descriptor keeps the program from
 /// being executed (`ETXTBSY`).
-static COPYING: Mutex<()> = Mutex::new(());
+pub fn alone() -> MutexGuard<'static, ()> {
+    static COPYING: Mutex<()> = Mutex::new(());
+    COPYING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Prepares a plan.
+pub fn ready(plan: &Plan) -> Prepared {
+    let _alone = alone();
+    prepare(plan).unwrap()
+}
 
 /// An image's folder and a plan for it, to be changed before it is started.
 pub struct Container {
@@ -114,7 +123,7 @@ impl Container {
     }
 
     pub fn start(&self) -> Running {
-        Running::new(&prepare(&self.plan).unwrap(), &self.plan.limits)
+        Running::new(&ready(&self.plan), &self.plan.limits)
     }
 
     /// A path in the image.
@@ -150,7 +159,7 @@ impl Running {
     pub fn new(prepared: &Prepared, limits: &Limits) -> Self {
         let (parent, cgroup) = new_cgroup(limits);
         let (output, end) = pipe_with(PipeFlags::CLOEXEC).unwrap();
-        let _alone = COPYING.lock().unwrap();
+        let _alone = alone();
         let started = start(prepared, &cgroup, &Start { scratch: None, output: end.as_fd() }).unwrap();
         Self { cgroup, started, parent, output: Some(output) }
     }
@@ -234,7 +243,7 @@ pub fn own(path: &str) -> String {
 /// Puts the probe at a path.
 pub fn install(path: &Path, mode: u32) {
     let probe = &*PROBE;
-    let _alone = COPYING.lock().unwrap();
+    let _alone = alone();
     fs::copy(probe, path).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }

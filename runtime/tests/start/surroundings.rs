@@ -9,7 +9,7 @@ use std::{
 
 use coracle_runtime::{exit::Exit, plan::*, start::Report};
 
-use crate::harness::{Container, FIRST, own};
+use crate::harness::{Container, FIRST, Running, alone, own, ready};
 
 const NAMESPACES: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"];
 
@@ -103,6 +103,54 @@ fn masked_and_read_only_paths_are() {
     assert_eq!(done.of("cat:/sys/fs/cgroup/cgroup.procs"), "1");
 }
 
+/// Mount point, flags of the mount, type of filesystem, sorted: from `/proc/self/mountinfo`.
+fn mounts(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = text
+        .lines()
+        .map(|line| {
+            let (mount, filesystem) = line.split_once(" - ").unwrap();
+            let fields: Vec<&str> = mount.split(' ').collect();
+            format!("{} {} {}", fields[4], fields[5], filesystem.split(' ').next().unwrap())
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn the_mounts_are_these_and_no_others() {
+    let mut container = Container::new(&["cat:/proc/self/mountinfo"]);
+    (container.plan.masked, container.plan.readonly) = (vec![], vec![]);
+    fs::create_dir(container.path("etc")).unwrap();
+    let names = ["resolv.conf", "hosts", "hostname"];
+    let hosts = |name: &&str| *name == "hostname" || fs::metadata(format!("/etc/{name}")).is_ok();
+    let shared = names.iter().filter(|name| hosts(name));
+    let done = container.run();
+    let text = done.of("cat:/proc/self/mountinfo");
+    let (etc, rest): (Vec<_>, Vec<_>) = mounts(text).into_iter().partition(|line| line.starts_with("/etc/"));
+    assert_eq!(
+        rest,
+        [
+            "/ rw,nosuid,nodev,relatime overlay",
+            "/dev rw,nosuid,noexec,relatime tmpfs",
+            "/dev/mqueue rw,nosuid,nodev,noexec,relatime mqueue",
+            "/dev/pts rw,nosuid,noexec,relatime devpts",
+            "/dev/shm rw,nosuid,nodev,noexec,relatime tmpfs",
+            "/proc rw,nosuid,nodev,noexec,relatime proc",
+            "/sys ro,nosuid,nodev,noexec,relatime sysfs",
+            "/sys/fs/cgroup ro,nosuid,nodev,noexec,relatime cgroup2",
+        ]
+    );
+    assert_eq!(etc.len(), shared.count());
+    assert!(etc.iter().all(|line| line.contains(" ro,nosuid,nodev,noexec")), "{etc:?}");
+    // Nothing says where the image is on the host.
+    assert!(!text.contains(container.image.path().to_str().unwrap()), "{text}");
+
+    container.plan.writable = Writable::None;
+    let sealed = mounts(container.run().of("cat:/proc/self/mountinfo"));
+    assert!(sealed.contains(&"/ ro,nosuid,nodev,relatime overlay".to_owned()), "{sealed:?}");
+}
+
 #[test]
 fn the_loopback_interface_is_up_and_its_low_ports_are_free() {
     let mut container = Container::new(&["listen:127.0.0.1:80", "listen:[::1]:80", "cat:/proc/net/route"]);
@@ -149,6 +197,7 @@ fn an_image_on_erofs_is_one() {
     let (image, mount) = (folder.path().join("image.erofs"), folder.path().join("mounted"));
     fs::create_dir(&mount).unwrap();
     let run = |program: &str, words: &[&OsStr]| {
+        let _alone = alone();
         let done = Command::new(program).args(words).output().unwrap();
         assert!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
     };
@@ -202,9 +251,9 @@ fn one_process_and_no_mount_is_all_there_is() {
 #[test]
 fn one_preparation_starts_many_times() {
     let container = Container::new(&["write:/a", "exit:7"]);
-    let prepared = coracle_runtime::start::prepare(&container.plan).unwrap();
+    let prepared = ready(&container.plan);
     for _ in 0..3 {
-        let done = crate::harness::Running::new(&prepared, &container.plan.limits).finish();
+        let done = Running::new(&prepared, &container.plan.limits).finish();
         assert_eq!((done.of("write:/a"), done.exit), ("", Exit::Code(7)));
     }
 }
