@@ -170,10 +170,14 @@ fn disk(request: &Request, temporary: &mut Vec<NamedTempFile>) -> Result<Disk, E
             temporary.push(raw);
             path
         }
-        // Absolute, for QEMU takes a path with a colon for an address.
-        _ => std::path::absolute(path).map_err(|source| Error::Read { path: path.clone(), source })?,
+        _ => absolute(path)?,
     };
     Ok(Disk { path, driver, writes: request.writes })
+}
+
+/// A path that QEMU cannot take for an address, as it does where a colon stands before the first slash.
+fn absolute(path: &Path) -> Result<PathBuf, Error> {
+    std::path::absolute(path).map_err(|source| Error::Read { path: path.to_owned(), source })
 }
 
 /// The firmware, and variables of the machine's own: kept beside the image if its writes are, else gone with it.
@@ -193,7 +197,7 @@ fn uefi(request: &Request, temporary: &mut Vec<NamedTempFile>) -> Result<Boot, E
             path
         }
         Writes::Stay => {
-            let path = request.image.with_added_extension("variables");
+            let path = absolute(&request.image)?.with_added_extension("variables");
             if !path.exists() {
                 copy(&path)?;
             }

@@ -4,19 +4,21 @@ use std::fmt::{self, Display, Formatter};
 
 use super::report::{EntryFacts, Report, SlotContent, SlotFacts};
 
-/// Bytes in the largest binary unit that keeps them readable: `512 MiB`, `7.4 MiB`, `92 bytes`.
+/// Bytes as people read them: whole GiB and MiB are exact, the rest is rounded to `7.4 MiB`, `1.5 KiB`, `92 bytes`.
 struct Size(u64);
 
 impl Display for Size {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let is_whole = |shift: &u32| self.0 >> shift > 0 && self.0.is_multiple_of(1 << shift);
         let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-        match units.into_iter().find(|(shift, _)| self.0 >> shift > 0) {
-            None => write!(f, "{} bytes", self.0),
-            Some((shift, unit)) if self.0.is_multiple_of(1 << shift) => {
-                write!(f, "{} {unit}", self.0 >> shift)
-            }
-            Some((shift, unit)) => write!(f, "{:.1} {unit}", self.0 as f64 / f64::from(1u32 << shift)),
-        }
+        let text = match units[..2].iter().find(|(shift, _)| is_whole(shift)) {
+            Some((shift, unit)) => format!("{} {unit}", self.0 >> shift),
+            None => match units.iter().find(|(shift, _)| self.0 >> shift > 0) {
+                Some((shift, unit)) => format!("{:.1} {unit}", self.0 as f64 / f64::from(1u32 << shift)),
+                None => format!("{} bytes", self.0),
+            },
+        };
+        f.pad(&text)
     }
 }
 
@@ -31,7 +33,7 @@ impl Display for Report {
             let (start, size) = (Size(partition.start), Size(partition.bytes));
             writeln!(
                 f,
-                "  {} {:<12} {size:>10} at {start:<9} {}",
+                "  {} {:<12} {size:>10} at {start:<10} {}",
                 partition.number, partition.label, partition.guid
             )?;
         }
@@ -110,6 +112,8 @@ mod tests {
             (1023, "1023 bytes"),
             (1536, "1.5 KiB"),
             (512 << 20, "512 MiB"),
+            (1041 << 20, "1041 MiB"),
+            (6_069_248, "5.8 MiB"),
             (3 << 30, "3 GiB"),
         ] {
             assert_eq!(Size(bytes).to_string(), shown);

@@ -104,7 +104,8 @@ impl Machine {
         let snapshot = if *writes == Writes::Vanish { "on" } else { "off" };
         let options = format!(",if=none,id=disk,format={driver},snapshot={snapshot}");
         line.pair("-drive", with_path("file=", path, &options));
-        line.pair("-device", "virtio-blk-pci,drive=disk,bootindex=0");
+        // The first place is taken by a kernel that QEMU loads itself.
+        line.pair("-device", "virtio-blk-pci,drive=disk,bootindex=1");
         line.0
     }
 
@@ -196,7 +197,7 @@ mod tests {
             -smp 2 -serial mon:stdio -device virtio-rng-pci -device i6300esb -action watchdog=reset \
             -netdev user,id=net,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=tcp:127.0.0.1:8443-:443 \
             -device virtio-net-pci,netdev=net,romfile= -kernel /k -initrd /i -append 'a=1 b' \
-            -drive 'file=/a,, b,if=none,id=disk,format=qcow2,snapshot=on' -device virtio-blk-pci,drive=disk,bootindex=0";
+            -drive 'file=/a,, b,if=none,id=disk,format=qcow2,snapshot=on' -device virtio-blk-pci,drive=disk,bootindex=1";
         assert_eq!(shown(&direct.arguments()), want);
     }
 
