@@ -129,6 +129,11 @@ fn entry(mut facts: EntryFacts, bytes: &[u8], faults: &mut Faults<'_>) -> EntryF
             Err(what) => wrong(format!(".linux: {what}")),
         }
     }
+    if let (Some(said), Some(kernel)) = (uki.section(".uname"), &facts.kernel)
+        && kernel.split(' ').next().map(str::as_bytes) != Some(said.trim_ascii_end())
+    {
+        wrong(".uname: it is not the release of the kernel".into());
+    }
     if let Some(Err(what)) = uki.section(".initrd").map(payload::initrd) {
         wrong(format!(".initrd: {what}"));
     }

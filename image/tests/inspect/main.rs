@@ -100,6 +100,7 @@ fn a_flipped_byte_anywhere_that_is_checked_is_one_fault_at_its_place() {
         (disk.section_at(".linux") + 5000, &format!("esp: {ENTRY}: .linux: its bytes do not match")),
         (disk.section_at(".initrd") + 12, &format!("esp: {ENTRY}: .initrd: ")),
         (disk.section_at(".osrel") + 25, &format!("esp: {ENTRY}: .osrel: it names version")),
+        (disk.section_at(".uname") + 2, &format!("esp: {ENTRY}: .uname: ")),
         (disk.section_at(".sbat"), &format!("esp: {ENTRY}: .sbat: ")),
         (start(Partition::State) + 1024 + 0x70, "state, byte 1024: superblock: its checksum"),
     ];
