@@ -105,6 +105,11 @@ impl Interface {
         self.link.index
     }
 
+    /// Whether a server may still say what it shall have, and none has yet.
+    pub(crate) fn is_undecided(&self) -> bool {
+        self.role == Role::Dhcp && self.undecided
+    }
+
     fn carrier(&self) -> bool {
         self.link.up && self.link.running
     }

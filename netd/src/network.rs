@@ -12,7 +12,7 @@ use crate::{
     interface::{Interface, Role},
     ip::Config,
     log::{Chain, info, warning},
-    report::Report,
+    report::{Names, Report},
     session::Session,
 };
 
@@ -22,6 +22,8 @@ const MAX_INTERFACES: usize = 64;
 const BATCH: usize = 64;
 /// Seconds between two attempts at what failed.
 const PAUSE: u64 = 5;
+/// Seconds between two readings of all links: a flood of events shall not become a flood of readings.
+const CALM: u64 = 1;
 /// The longest wait, in seconds: whatever deadline was got wrong, the loop goes round.
 const MAX_WAIT: u64 = 60;
 
@@ -32,8 +34,9 @@ pub(crate) struct Network {
     named: Vec<String>,
     requests: Requests,
     events: Events,
-    /// When all links are to be read anew.
+    /// When all links are to be read anew, and when they were.
     list_at: Option<u64>,
+    listed_at: u64,
     interfaces: BTreeMap<Index, Interface>,
     report: Report,
     report_at: u64,
@@ -49,6 +52,7 @@ impl Network {
             requests: Requests::open().map_err(Error::Netlink)?,
             events: Events::open().map_err(Error::Netlink)?,
             list_at: Some(0),
+            listed_at: 0,
             interfaces: BTreeMap::new(),
             report: Report::new(folder),
             report_at: 0,
@@ -73,6 +77,7 @@ impl Network {
 
     /// Reads all links, at the beginning and after events were lost.
     fn list(&mut self, now: u64) {
+        self.listed_at = now;
         let (config, named) = (&self.config, &self.named);
         let ours = |message| match message {
             Message::Link(link) if Role::of(&link, config, named).is_some() => Some(link),
@@ -221,7 +226,9 @@ impl Network {
             return;
         }
         let lines: Vec<_> = self.interfaces.values().filter_map(Interface::line).collect();
-        self.report_at = match self.report.write(&lines) {
+        let undecided = self.interfaces.values().any(Interface::is_undecided);
+        let names = if undecided { Names::KeepOld } else { Names::Replace };
+        self.report_at = match self.report.write(&lines, names) {
             Ok(()) => 0,
             Err(error) => {
                 warning!("report cannot be written error=\"{error}\"");
@@ -268,7 +275,7 @@ impl Network {
                 Err(error @ coracle_netlink::Error::Socket { .. }) => return Err(Error::Netlink(error)),
                 Err(error) => {
                     warning!("events were lost error=\"{}\"", Chain(&error));
-                    self.list_at = Some(now);
+                    self.list_at = Some(self.listed_at.saturating_add(CALM).max(now));
                     break;
                 }
             }

@@ -22,6 +22,8 @@ use crate::settings::Source;
 
 /// Name servers that a C library asks (`MAXNS` of resolv.h).
 const MAX_DNS: usize = 3;
+const RESOLV_CONF: &str = "resolv.conf";
+const HEADER: &str = "# Written by netd.\n";
 const MODE: u32 = 0o644;
 
 /// What an interface is doing.
@@ -56,6 +58,15 @@ pub(crate) struct Line {
     pub(crate) dns: Vec<Ipv4Addr>,
 }
 
+/// Whether name servers of an earlier netd give way to an empty list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// Not yet: as the addresses, they stay until something is known.
+    KeepOld,
+    /// They do.
+    Replace,
+}
+
 /// The files, and what is in them.
 #[derive(Debug)]
 pub(crate) struct Report {
@@ -69,15 +80,14 @@ impl Report {
     }
 
     /// Writes what has changed.
-    pub(crate) fn write(&mut self, lines: &[Line]) -> io::Result<()> {
-        let files = [("resolv.conf", resolv_conf(lines)), ("status", status(lines))];
-        for ((name, text), written) in files.into_iter().zip(&mut self.written) {
-            if written.as_ref() != Some(&text) {
-                replace(&self.folder, name, &text)?;
-                *written = Some(text);
-            }
+    pub(crate) fn write(&mut self, lines: &[Line], names: Names) -> io::Result<()> {
+        let [servers, states] = &mut self.written;
+        let new = resolv_conf(lines);
+        let old = servers.is_none() && names == Names::KeepOld && self.folder.join(RESOLV_CONF).exists();
+        if !(old && new == HEADER) {
+            replace_if_other(&self.folder, RESOLV_CONF, new, servers)?;
         }
-        Ok(())
+        replace_if_other(&self.folder, "status", status(lines), states)
     }
 }
 
@@ -97,12 +107,20 @@ fn resolv_conf(lines: &[Line]) -> String {
             servers.push(server);
         }
     }
-    let mut text = "# Written by netd.\n".to_owned();
+    let mut text = HEADER.to_owned();
     for server in servers {
         // Likewise.
         let _ = writeln!(text, "nameserver {server}");
     }
     text
+}
+
+fn replace_if_other(folder: &Path, name: &str, text: String, written: &mut Option<String>) -> io::Result<()> {
+    if written.as_ref() != Some(&text) {
+        replace(folder, name, &text)?;
+        *written = Some(text);
+    }
+    Ok(())
 }
 
 /// Readers see the old file or the new one. The folder is in memory: there is nothing to sync.
@@ -148,16 +166,35 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("status");
         let mut report = Report::new(folder.path().to_owned());
-        report.write(&[]).unwrap();
+        report.write(&[], Names::Replace).unwrap();
         let old = fs::File::open(&path).unwrap();
-        report.write(&[line("eth0", State::Down, &[])]).unwrap();
+        report.write(&[line("eth0", State::Down, &[])], Names::Replace).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "eth0 down - dhcp\n");
         assert_eq!(io::read_to_string(old).unwrap(), "", "whoever has the old file open keeps it");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
         fs::remove_file(&path).unwrap();
-        report.write(&[line("eth0", State::Down, &[])]).unwrap();
+        report.write(&[line("eth0", State::Down, &[])], Names::Replace).unwrap();
         assert!(!path.exists(), "not written again");
         let mut nowhere = Report::new(folder.path().join("missing"));
-        assert_eq!(nowhere.write(&[]).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(nowhere.write(&[], Names::Replace).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+    #[test]
+    fn old_name_servers_stay_until_something_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(RESOLV_CONF);
+        let written = |report: &mut Report, dns: &[u8], names| {
+            report.write(&[line("eth0", State::Ready, dns)], names).unwrap();
+            fs::read_to_string(&path).unwrap()
+        };
+        let mut report = Report::new(folder.path().to_owned());
+        assert_eq!(written(&mut report, &[], Names::KeepOld), HEADER, "there were none");
+        let one = written(&mut report, &[1], Names::KeepOld);
+        let mut report = Report::new(folder.path().to_owned());
+        assert_eq!(written(&mut report, &[], Names::KeepOld), one);
+        assert_ne!(written(&mut report, &[2], Names::KeepOld), one);
+        assert_eq!(written(&mut report, &[], Names::KeepOld), HEADER, "they were its own");
+        fs::write(&path, &one).unwrap();
+        let mut report = Report::new(folder.path().to_owned());
+        assert_eq!(written(&mut report, &[], Names::Replace), HEADER);
     }
 }

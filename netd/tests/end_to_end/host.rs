@@ -79,14 +79,17 @@ fn the_network_outlives_it_and_its_successor_takes_over() {
     drop(netd);
     assert_eq!((world.addresses("eth0").len(), world.routes().len()), (1, 2));
     // While no server answers the machine keeps what it has.
+    let names = world.report("resolv.conf");
     let netd = world.start("", &["eth0"]);
     world.wait_for_status(&netd, "eth0 searching - dhcp\n");
+    assert_eq!(world.report("resolv.conf"), names);
     assert_eq!((world.addresses("eth0").len(), world.routes().len()), (1, 2));
     drop(netd);
     let other = "ip=10.1.0.8:::255.255.0.0::eth0:none";
     let netd = world.start(other, &[]);
     world.wait_for_status(&netd, "eth0 ready 10.1.0.8/16 static\n");
     assert_eq!(world.addresses("eth0"), ["10.1.0.8/16"]);
+    assert_eq!(world.report("resolv.conf"), "# Written by netd.\n");
     assert_eq!(world.routes(), ["10.1.0.0/16 via - dev eth0"]);
 }
 
