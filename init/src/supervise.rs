@@ -14,6 +14,7 @@ use std::{io, path::Path, time::Duration};
 use nix::{
     errno::Errno,
     sys::{
+        reboot::set_cad_enabled,
         signal::{SigSet, Signal},
         signalfd::{SfdFlags, SignalFd},
         wait::{WaitPidFlag, WaitStatus, waitpid},
@@ -105,6 +106,10 @@ impl Supervisor {
             mask.add(signal);
         }
         mask.thread_block().map_err(failed("block signals"))?;
+        // Until it is told otherwise the kernel answers ctrl-alt-del itself: at once, with everything mounted.
+        if let Err(errno) = set_cad_enabled(false) {
+            warning!("ctrl-alt-del stays with the kernel error={errno}");
+        }
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
             .map_err(failed("open a signalfd"))?;
         let polled = Polled::new().map_err(failed("open an epoll"))?;
