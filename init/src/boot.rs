@@ -98,7 +98,7 @@ impl Error {
     }
 }
 
-/// How long a phase took.
+/// How long a part of the boot took.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timed {
     pub(crate) name: &'static str,

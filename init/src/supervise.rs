@@ -88,6 +88,8 @@ pub(crate) struct Supervisor {
     changed: Option<Duration>,
     shown: Duration,
     refilled: Duration,
+    /// The boot's timeline has been reported.
+    is_timed: bool,
 }
 
 impl Supervisor {
@@ -129,6 +131,7 @@ impl Supervisor {
             changed: Some(clock::since_boot()),
             shown: Duration::ZERO,
             refilled: Duration::ZERO,
+            is_timed: false,
         })
     }
 
@@ -227,7 +230,11 @@ impl Supervisor {
         if unit.take_report(&self.polled) {
             info!("running name={}", unit.plan.name.as_str());
             self.step(index, Event::Started, now);
-            status::write_timeline(&self.machine);
+            if !std::mem::replace(&mut self.is_timed, self.units.iter().all(|unit| unit.unit.has_run()))
+                && self.is_timed
+            {
+                status::report_timeline(&self.machine, now);
+            }
         }
     }
 

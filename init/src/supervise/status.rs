@@ -6,7 +6,10 @@ use coracle_layout::paths;
 use nix::ifaddrs::getifaddrs;
 
 use super::unit::{Current, Outcome, Unit};
-use crate::boot::{Machine, Mode};
+use crate::{
+    boot::{Machine, Mode, Timed},
+    log::{info, warning},
+};
 
 const RULE: &str = "------------------------------------------------------------------------";
 
@@ -89,16 +92,36 @@ fn addresses() -> Vec<(String, String)> {
         .collect()
 }
 
-/// How long each part of the boot took, a line each: `name began took`, in microseconds since the kernel's clock began.
-pub(crate) fn write_timeline(machine: &Machine) {
-    let mut text = String::new();
-    for part in &machine.timeline {
+/// How long each part of the boot took: a line on the console, and in `/run/coracle/boot-times` a line each, `name began
+/// took`, in microseconds since the kernel's clock began.
+pub(crate) fn report_timeline(machine: &Machine, now: Duration) {
+    let mut parts = stage1_parts(machine);
+    parts.extend(machine.timeline.iter().copied());
+    let (mut text, mut shown) = (String::new(), String::new());
+    for part in &parts {
         let name = part.name.replace(' ', "-");
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{name} {} {}", part.began.as_micros(), part.took.as_micros());
+        let _ = write!(shown, " {name}={}ms", part.took.as_millis());
     }
+    info!("boot timeline total={}ms{shown}", now.as_millis());
     let path = format!("{}/boot-times", paths::RUN);
     if let Err(error) = fs::write(&path, text) {
-        crate::log::warning!("boot times are not written path={path} error={error:?}");
+        warning!("boot times are not written path={path} error={error:?}");
     }
+}
+
+/// The kernel's part and stage 1's, from the times that stage 1 noted.
+fn stage1_parts(machine: &Machine) -> Vec<Timed> {
+    const STEPS: [&str; 7] = ["began", "mounted", "found", "noted", "opened", "root", "handed"];
+    const NAMES: [&str; 7] = ["kernel", "stage1 mounts", "disk", "boot record", "verity", "root", "handover"];
+    let mut began = Duration::ZERO;
+    let mut parts = vec![];
+    for (step, name) in STEPS.into_iter().zip(NAMES) {
+        let noted = machine.facts.get(&format!("time.{step}")).and_then(|nanos| nanos.parse().ok());
+        let Some(reached) = noted.map(Duration::from_nanos) else { continue };
+        parts.push(Timed { name, began, took: reached.saturating_sub(began) });
+        began = reached;
+    }
+    parts
 }

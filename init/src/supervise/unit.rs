@@ -112,6 +112,11 @@ impl Unit {
         self.current == Current::Ended
     }
 
+    /// Whether it has been the program at least once.
+    pub(crate) fn has_run(&self) -> bool {
+        matches!(self.current, Current::Running { .. }) || matches!(self.last, Some(Outcome::Ended(_)))
+    }
+
     /// Whether the boot needs to wait for it no longer: it has run for a while, or did what it had to.
     pub(crate) fn is_settled(&self, now: Duration) -> bool {
         match self.current {
