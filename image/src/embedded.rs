@@ -12,6 +12,8 @@ use crate::Error;
 
 /// Folders that are mounted over when a container starts; they must be there and be folders.
 const MOUNT_POINTS: [&str; 3] = ["proc", "sys", "dev"];
+/// Files that a container's start puts its own over; a read-only root must have them.
+const NAMES: [&str; 3] = ["etc/hostname", "etc/hosts", "etc/resolv.conf"];
 
 /// An image that goes into the root.
 #[derive(Debug)]
@@ -58,6 +60,7 @@ pub fn load(image: &EmbeddedImage, path: &Path, spool: &Path) -> Result<Embedded
     for name in MOUNT_POINTS {
         mount_point(&mut tree, name).map_err(|place| Error::MountPoint { image: source.clone(), place })?;
     }
+    names(&mut tree)?;
     Ok(Embedded { source, reference, digest: loaded.manifest_digest, tree, config: loaded.config })
 }
 
@@ -118,6 +121,20 @@ fn mount_point(tree: &mut Tree, name: &'static str) -> Result<(), &'static str> 
         Some(_) => Err(name),
         None => tree.dir(name, Meta::root(Mode::EXECUTABLE)).map(drop).map_err(|_| name),
     }
+}
+
+/// Adds the files that are missing. Where `/etc` or one of them is something else, that is the image's own business.
+fn names(tree: &mut Tree) -> Result<(), Error> {
+    use coracle_tree::Kind;
+    if tree.get("etc").is_none() {
+        tree.dir("etc", Meta::root(Mode::EXECUTABLE))?;
+    }
+    if matches!(tree.get("etc").map(|(_, node)| node.kind()), Some(Kind::Directory(_))) {
+        for name in NAMES.into_iter().filter(|name| tree.get(name).is_none()).collect::<Vec<_>>() {
+            tree.file(name, Meta::root(Mode::READABLE), Content::from(Vec::new()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts a whole tree below a folder of another one that exists.

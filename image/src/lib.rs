@@ -2,23 +2,42 @@
 //!
 //! | module | what it knows |
 //! |---|---|
+//! | [`build`](mod@build) | the steps, in order |
+//! | [`steps`] | their progress |
+//! | [`lock`] | the inputs, each held to what it was |
 //! | [`embedded`] | OCI images as trees, with their pins and mount points |
 //! | [`inside`] | paths inside an image's tree |
 //! | [`accounts`] | users and groups of an image |
 //! | [`plan`] | start plans of pods and services |
+//! | [`root`] | the tree of the root filesystem |
+//! | [`osrelease`], [`cmdline`] | what the image says of itself, what its kernel is told |
+//! | [`boot`] | stage 1's archive, the unified kernel image, the EFI system partition |
+//! | [`state`] | the state filesystem |
+//! | [`disk`] | the raw disk and its partitions |
+//! | [`release`] | the reports |
 //! | [`identity`] | identifiers that follow from name and version |
 //! | [`digest`] | SHA-256 as text |
 //! | [`error`] | what can go wrong |
 
 pub mod accounts;
+pub mod boot;
+pub mod build;
+pub mod cmdline;
 pub mod digest;
+pub mod disk;
 pub mod embedded;
 pub mod error;
 pub mod identity;
 pub mod inside;
 pub mod inspect;
+pub mod lock;
+pub mod osrelease;
 pub mod plan;
+pub mod release;
+pub mod root;
 pub mod run;
 pub mod sbom;
+pub mod state;
+pub mod steps;
 
 pub use error::Error;

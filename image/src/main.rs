@@ -24,6 +24,10 @@ enum Command {
     Inspect(commands::inspect::Args),
     /// Boot an image in QEMU, its console on the terminal.
     Run(commands::run::Args),
+    /// Build an image from a recipe.
+    Build(commands::build::Args),
+    /// Make an OCI image layout from a program or a folder.
+    Pack(commands::pack::Args),
     /// Print what programs are made of, for the SBOM of the images they come to be in.
     Components(commands::components::Args),
     /// Print the JSON Schema of recipes, for editors.
@@ -36,6 +40,8 @@ fn main() -> ExitCode {
         Command::Check(args) => commands::check::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Run(args) => commands::run::run(&args),
+        Command::Build(args) => commands::build::run(&args),
+        Command::Pack(args) => commands::pack::run(&args),
         Command::Components(args) => commands::components::run(&args),
         Command::Schema => commands::schema::run(),
     };

@@ -1,8 +1,10 @@
 //! One module a subcommand: its arguments, and a `run` that gives the exit code.
 
+pub mod build;
 pub mod check;
 pub mod components;
 pub mod inspect;
 pub mod new;
+pub mod pack;
 pub mod run;
 pub mod schema;

@@ -1,0 +1,98 @@
+//! `coracle build`.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use coracle_image::Error;
+use coracle_image::build::{self, Built, EPOCH, Request, Sources};
+use coracle_image::steps::Event;
+
+/// Arguments of `coracle build`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  coracle build --out build
+  coracle build edge/coracle.toml --out build --json | jq .release.root_hash
+  coracle build --out build --update-lock      take the inputs as they are now
+
+The reports release.json and summary.json are in the output folder. recipe.lock, beside the recipe, is written when it is
+missing and obeyed when it is there. SOURCE_DATE_EPOCH sets the moment that the image says it was made.")]
+pub struct Args {
+    /// The recipe.
+    #[arg(default_value = "coracle.toml")]
+    recipe: PathBuf,
+    /// Where the image goes.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Folder with the static programs init and netd [default: programs/ beside this program].
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
+    /// Where kernels are kept [default: coracle/kernel in the user's cache folder].
+    #[arg(long, value_name = "DIR")]
+    kernel_cache: Option<PathBuf>,
+    /// Take inputs that differ from recipe.lock, and renew it.
+    #[arg(long)]
+    update_lock: bool,
+    /// Print both reports as JSON on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Builds; findings of the recipe give exit code 1.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let request = request(args)?;
+    let built = match build::build(&request, &mut show) {
+        Err(Error::Recipe(findings)) => {
+            eprint!("{findings}");
+            return Ok(ExitCode::FAILURE);
+        }
+        other => other?,
+    };
+    summary(&built, &request);
+    if args.json {
+        let json = serde_json::json!({ "release": built.release, "summary": built.summary });
+        writeln!(std::io::stdout(), "{json}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn request(args: &Args) -> anyhow::Result<Request> {
+    let programs = match &args.programs {
+        Some(programs) => programs.clone(),
+        None => std::env::current_exe().context("find this program")?.with_file_name("programs"),
+    };
+    let kernel_cache =
+        args.kernel_cache.clone().or_else(coracle_kernel::default_cache).ok_or(Error::NoCache)?;
+    let epoch = match std::env::var("SOURCE_DATE_EPOCH") {
+        Ok(text) => text.parse().map_err(|_| Error::Epoch { text })?,
+        Err(_) => EPOCH,
+    };
+    Ok(Request {
+        recipe: args.recipe.clone(),
+        out: args.out.clone(),
+        sources: Sources::with_programs(programs),
+        kernel_cache,
+        epoch,
+        update_lock: args.update_lock,
+    })
+}
+
+fn show(event: Event) {
+    match event {
+        Event::Note { step, text } => eprintln!("{step:<8}           {text}"),
+        Event::Done { step, took, result } => eprintln!("{step:<8} {:>7.2} s  {result}", took.as_secs_f64()),
+    }
+}
+
+fn summary(built: &Built, request: &Request) {
+    eprintln!("\n{:<28} {:>12} {:>12}  sha256", "file", "size", "budget");
+    for (name, file) in &built.summary {
+        let budget = file.budget.map_or_else(|| "-".to_owned(), build::size);
+        let over = if file.budget.is_some_and(|budget| file.bytes > budget) { "  OVER BUDGET" } else { "" };
+        eprintln!("{name:<28} {:>12} {budget:>12}  {}{over}", build::size(file.bytes), file.sha256);
+    }
+    eprintln!("\nroot hash {}", built.release.root_hash);
+    eprintln!("written to {}", request.out.display());
+}
