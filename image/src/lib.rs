@@ -15,6 +15,9 @@
 //! | [`state`] | the state filesystem |
 //! | [`disk`] | the raw disk and its partitions |
 //! | [`release`] | the reports |
+//! | [`inspect`] | an image held against itself |
+//! | [`run`] | an image in QEMU |
+//! | [`sbom`] | the list of what is in an image |
 //! | [`identity`] | identifiers that follow from name and version |
 //! | [`digest`] | SHA-256 as text |
 //! | [`error`] | what can go wrong |

@@ -48,7 +48,7 @@ impl Display for Report {
         }
         for boot in &self.boot_record {
             let failure = boot.failure.as_deref().unwrap_or("none");
-            writeln!(f, "  {}: {} attempts, last failure: {failure}", boot.root_hash, boot.attempts)?;
+            writeln!(f, "  {}: attempts {}, last failure: {failure}", boot.root_hash, boot.attempts)?;
         }
         if let Some(state) = &self.state {
             let journal = if state.needs_replay { ", its journal is to be replayed" } else { "" };
