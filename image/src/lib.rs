@@ -3,6 +3,7 @@
 //! | module | what it knows |
 //! |---|---|
 //! | [`build`](mod@build) | the steps, in order |
+//! | [`check`] | whether everything that a recipe names is there |
 //! | [`steps`] | their progress |
 //! | [`lock`] | the inputs, each held to what it was |
 //! | [`embedded`] | OCI images as trees, with their pins and mount points |
@@ -25,6 +26,7 @@
 pub mod accounts;
 pub mod boot;
 pub mod build;
+pub mod check;
 pub mod cmdline;
 pub mod digest;
 pub mod disk;

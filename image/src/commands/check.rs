@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use coracle_image::check;
 use coracle_recipe::Recipe;
 
 /// Arguments of `coracle check`.
@@ -20,23 +21,26 @@ pub struct Args {
     json: bool,
 }
 
-/// Checks the recipe; findings give exit code 1.
+/// Checks the recipe and what it names; findings give exit code 1.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let name = args.recipe.display().to_string();
     let text = fs::read_to_string(&args.recipe).with_context(|| format!("read {name}"))?;
-    let findings = Recipe::parse(&text, &name).err();
+    let (findings, beside) = match Recipe::parse(&text, &name) {
+        Ok(recipe) => (None, check::beside(&recipe, &args.recipe)),
+        Err(findings) => (Some(findings), Vec::new()),
+    };
+    let good = findings.is_none() && beside.is_empty();
     if args.json {
         let list = findings.as_ref().map(|all| all.findings.as_slice()).unwrap_or_default();
-        let json = serde_json::json!({ "file": name, "findings": list });
+        let json = serde_json::json!({ "file": name, "findings": list, "beside": beside });
         writeln!(std::io::stdout(), "{json}")?;
-    }
-    Ok(match findings {
-        None => ExitCode::SUCCESS,
-        Some(findings) => {
-            if !args.json {
-                eprint!("{findings}");
-            }
-            ExitCode::FAILURE
+    } else if let Some(findings) = findings {
+        eprint!("{findings}");
+    } else {
+        for problem in &beside {
+            let place = problem.place.map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default();
+            eprintln!("error: {}\n --> {}{place}", problem.message, problem.file.display());
         }
-    })
+    }
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -37,6 +37,9 @@ pub struct Args {
     /// Working folder.
     #[arg(long, value_name = "PATH", default_value = "")]
     workdir: String,
+    /// The signal that asks it to end, such as SIGQUIT [default: SIGTERM].
+    #[arg(long, value_name = "SIGNAL")]
+    stop_signal: Option<String>,
     /// The name by which pods find the image.
     #[arg(long, value_name = "REFERENCE")]
     name: Option<String>,
@@ -64,6 +67,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         env: args.env.clone(),
         user: args.user.clone(),
         working_dir: args.workdir.clone(),
+        stop_signal: args.stop_signal.clone(),
         ..Config::default()
     };
     let packed = pack(&PackRequest { files, config, reference: args.name.clone() }, &args.out)?;
