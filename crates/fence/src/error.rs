@@ -55,6 +55,15 @@ pub enum Error {
     /// Signals kept their disposition or stayed blocked.
     #[error("reset signals")]
     Signals(#[source] Errno),
+    /// The signal was not sent.
+    #[error("send signal {number}")]
+    Send {
+        /// Its number.
+        number: u8,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
     /// A device-mapper name, target type or parameter text is empty, too long, or holds a NUL byte or a slash.
     #[error("device-mapper {field} is not fit for the kernel")]
     MapperText {
@@ -121,6 +130,7 @@ impl Error {
             | Self::Attributes { source, .. }
             | Self::Filter { source, .. }
             | Self::Descriptors { source, .. }
+            | Self::Send { source, .. }
             | Self::Mapper { source, .. }
             | Self::ResizeExt4 { source, .. }
             | Self::ResizePartition { source, .. }

@@ -4,7 +4,7 @@
 //! * [`mounts`]: mount attributes, id-mapped mounts among them.
 //! * [`filter`]: installing a seccomp program.
 //! * [`descriptors`]: closing what must not survive an exec.
-//! * [`signals`]: every signal as a fresh program expects it.
+//! * [`signals`]: every signal as a fresh program expects it, and any of them sent.
 //! * [`exec`]: the last steps of a child, to another program.
 //! * [`mapper`]: device-mapper: create, load, resume, remove.
 //! * [`ext4`]: growing a mounted filesystem and giving it a UUID.

@@ -1,7 +1,9 @@
-//! Signals as a fresh program expects them.
+//! Signals as a fresh program expects them, and any of them to a process.
 //!
 //! <https://man7.org/linux/man-pages/man2/sigaction.2.html>. An exec resets handlers but keeps what is ignored or blocked, and
 //! the C library refuses to touch the two signals it uses itself.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::{Error, error::last};
 
@@ -37,9 +39,27 @@ pub fn reset() -> Result<(), Error> {
     if done == 0 { Ok(()) } else { Err(Error::Signals(last())) }
 }
 
+/// Sends the process of a pidfd a signal by its number. rustix has names only for those that POSIX names, and the real-time
+/// signals, by which some programs want to be stopped, have none.
+///
+/// <https://man7.org/linux/man-pages/man2/pidfd_send_signal.2.html>, Linux 5.1.
+pub fn send(process: BorrowedFd<'_>, number: u8) -> Result<(), Error> {
+    // SAFETY: the call takes integers and, in place of details about the signal, a null pointer, which it allows.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            process.as_raw_fd(),
+            libc::c_int::from(number),
+            std::ptr::null::<u8>(),
+            0u32,
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(Error::Send { number, source: last() }) }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{ffi::CString, fs::File, io::Read};
+    use std::{ffi::CString, fs::File, io::Read, os::fd::AsFd};
 
     use rustix::{
         pipe::{PipeFlags, pipe_with},
@@ -79,6 +99,24 @@ mod tests {
         File::from(out).read_to_string(&mut printed).unwrap();
         assert_eq!(exit_code(&child), Some(0));
         printed
+    }
+
+    #[test]
+    fn every_number_is_sent() {
+        use rustix::process::{WaitId, WaitIdOptions, waitid};
+        for number in [15, 34, 37, 64] {
+            let child = spawn(Namespaces::NONE, None, || {
+                loop {
+                    std::thread::park();
+                }
+            })
+            .unwrap();
+            send(child.pidfd.as_fd(), number).unwrap();
+            let status = waitid(WaitId::PidFd(child.pidfd.as_fd()), WaitIdOptions::EXITED).unwrap().unwrap();
+            assert_eq!(status.terminating_signal(), Some(number.into()));
+            let gone = Error::Send { number, source: rustix::io::Errno::SRCH };
+            assert_eq!(send(child.pidfd.as_fd(), number), Err(gone));
+        }
     }
 
     #[test]
