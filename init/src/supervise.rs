@@ -1,6 +1,7 @@
 //! The loop of PID 1: one thread, one epoll, every wait with a deadline.
 
 mod backoff;
+mod children;
 mod keys;
 mod launch;
 mod output;
@@ -17,9 +18,7 @@ use nix::{
         reboot::set_cad_enabled,
         signal::{SigSet, Signal},
         signalfd::{SfdFlags, SignalFd},
-        wait::{WaitPidFlag, WaitStatus, waitpid},
     },
-    unistd::Pid,
 };
 
 use crate::{
@@ -29,6 +28,7 @@ use crate::{
     record,
     watchdog::{self, Watchdog},
 };
+use children::{Ended, Next};
 use keys::Keyboards;
 use launch::Supervised;
 use output::Progress;
@@ -280,13 +280,8 @@ impl Supervisor {
     /// Collects whoever has ended: units, their helpers, and orphans of anybody.
     fn reap(&mut self) {
         for _ in 0..REAP_BATCH {
-            let (pid, code, signal) = match waitpid(Pid::from_raw(-1), Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, code)) => (pid, Some(code), None),
-                Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, None, Some(signal as i32)),
-                Ok(WaitStatus::StillAlive) | Err(_) => return,
-                Ok(_) => continue,
-            };
-            let Some(index) = self.units.iter().position(|unit| unit.pid == Some(pid)) else { continue };
+            let Next::Ended(Ended { pid, code, signal }) = children::next() else { return };
+            let Some(index) = self.units.iter().position(|unit| unit.is(pid)) else { continue };
             if let Some(unit) = self.units.get_mut(index) {
                 let outcome = unit.clear(&self.polled, code, signal);
                 self.gone(index, outcome);

@@ -14,7 +14,10 @@ use std::{
     time::Duration,
 };
 
-use coracle_fence::clone::{Namespaces, spawn};
+use coracle_fence::{
+    clone::{Namespaces, spawn},
+    signals,
+};
 use coracle_layout::paths;
 use coracle_runtime::{
     cgroup::Cgroup,
@@ -24,9 +27,9 @@ use coracle_runtime::{
 };
 use nix::{
     fcntl::OFlag,
-    sys::signal::{Signal, kill},
-    unistd::{Gid, Pid, Uid, chown, pipe2},
+    unistd::{Gid, Uid, chown, pipe2},
 };
+use rustix::process::Pid;
 
 use super::{
     backoff::Backoff,
@@ -43,6 +46,9 @@ use crate::{
 /// Plans in one folder; more were not made by the builder.
 const MAX_PLANS: usize = 512;
 
+/// As the kernel numbers it.
+const SIGKILL: u8 = 9;
+
 /// Whose a unit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -56,7 +62,8 @@ enum Kind {
 pub(crate) struct Supervised {
     pub(crate) plan: Plan,
     pub(crate) unit: Unit,
-    pub(crate) pid: Option<Pid>,
+    /// Its first process, until that is reaped.
+    process: Option<Process>,
     pub(crate) output: Option<Output>,
     /// Its output is over budget and not polled.
     pub(crate) is_spent: bool,
@@ -70,6 +77,13 @@ pub(crate) struct Supervised {
     attempt: u32,
     /// What the cgroup had counted when this attempt began.
     oom_kills: u64,
+}
+
+/// A unit's first process.
+struct Process {
+    pid: Pid,
+    /// For signals.
+    pidfd: OwnedFd,
 }
 
 /// Reads every plan. One that cannot be read is reported and left out: the others are none the worse for it.
@@ -119,7 +133,7 @@ impl Supervised {
         Self {
             plan,
             unit,
-            pid: None,
+            process: None,
             output: None,
             is_spent: false,
             kind,
@@ -131,6 +145,11 @@ impl Supervised {
             attempt: 0,
             oom_kills: 0,
         }
+    }
+
+    /// Whether this is its first process.
+    pub(crate) fn is(&self, pid: Pid) -> bool {
+        self.process.as_ref().is_some_and(|process| process.pid == pid)
     }
 
     fn name(&self) -> &str {
@@ -157,7 +176,7 @@ impl Supervised {
         let watched = polled
             .add(output.fd(), Token::Output(index))
             .and_then(|()| polled.add(&started.failure, Token::Failure(index)));
-        self.pid = Some(Pid::from_raw(started.pid.as_raw_nonzero().get()));
+        self.process = Some(Process { pid: started.pid, pidfd: started.pidfd });
         (self.output, self.failure, self.why_not) = (Some(output), Some(started.failure), None);
         self.is_spent = false;
         // The process exists: what is amiss with watching it must end it, or it would run unseen.
@@ -218,11 +237,14 @@ impl Supervised {
 
     /// Sends the stop signal.
     pub(crate) fn ask_to_end(&mut self) {
-        let Some(pid) = self.pid else { return };
-        let signal = Signal::try_from(i32::from(self.plan.stop_signal.get())).unwrap_or(Signal::SIGTERM);
-        if let Err(errno) = kill(pid, signal) {
-            warning!("not asked to end name={} error={errno}", self.name());
+        let asked = self.signal(self.plan.stop_signal.get());
+        if let Err(error) = asked {
+            warning!("not asked to end name={} error={:?}", self.name(), Chain(&error).to_string());
         }
+    }
+
+    fn signal(&self, number: u8) -> Result<(), coracle_fence::Error> {
+        self.process.as_ref().map_or(Ok(()), |process| signals::send(process.pidfd.as_fd(), number))
     }
 
     /// Kills everything in the unit's cgroup.
@@ -230,10 +252,8 @@ impl Supervised {
         let killed = self.cgroup.as_ref().map(Cgroup::kill);
         if let Some(Err(error)) = killed {
             warning!("not killed by its cgroup name={} error={:?}", self.name(), Chain(&error).to_string());
-            if let Some(pid) = self.pid
-                && let Err(errno) = kill(pid, Signal::SIGKILL)
-            {
-                warning!("nor by its number name={} error={errno}", self.name());
+            if let Err(error) = self.signal(SIGKILL) {
+                warning!("nor by itself name={} error={:?}", self.name(), Chain(&error).to_string());
             }
         }
     }
@@ -248,7 +268,7 @@ impl Supervised {
                 polled.remove(output.fd());
             }
         }
-        (self.pid, self.is_spent) = (None, false);
+        (self.process, self.is_spent) = (None, false);
         let counted = self.cgroup.as_ref().and_then(|cgroup| cgroup.oom_kills().ok()).unwrap_or_default();
         // Whatever its first process left behind goes with it.
         self.kill();

@@ -9,11 +9,11 @@ use nix::{
     sys::{
         reboot::{RebootMode, reboot},
         signal::{Signal, kill},
-        wait::{WaitPidFlag, WaitStatus, waitpid},
     },
     unistd::{Pid, sync},
 };
 
+use super::children::{self, Next};
 use crate::log::{error, info, warning};
 
 /// How long processes may take to go after SIGKILL.
@@ -52,10 +52,10 @@ fn end_everything() {
     }
     let until = Instant::now() + KILL_WAIT;
     while Instant::now() < until {
-        match waitpid(everyone, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) => std::thread::sleep(Duration::from_millis(10)),
-            Ok(_) => {}
-            Err(_) => return,
+        match children::next() {
+            Next::Running => std::thread::sleep(Duration::from_millis(10)),
+            Next::Ended(_) => {}
+            Next::Nobody => return,
         }
     }
     warning!("some processes do not go waited={}s", KILL_WAIT.as_secs());
