@@ -2,6 +2,7 @@
 
 mod backoff;
 mod children;
+mod display;
 mod keys;
 mod launch;
 mod output;
@@ -29,6 +30,7 @@ use crate::{
     watchdog::{self, Watchdog},
 };
 use children::{Ended, Next};
+use display::Display;
 use keys::Keyboards;
 use launch::Supervised;
 use output::Progress;
@@ -40,10 +42,6 @@ use unit::{Current, Effect, Event, Outcome};
 const REAP_BATCH: usize = 512;
 /// Room beyond the longest grace for everything to have gone.
 const SHUTDOWN_SLACK: Duration = Duration::from_secs(10);
-/// How often the console shows the block at most.
-const STATUS_INTERVAL: Duration = Duration::from_secs(10);
-/// How long nothing must have changed before it does.
-const STATUS_CALM: Duration = Duration::from_millis(700);
 /// How often pipes over their budget are read again.
 const OUTPUT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -67,6 +65,14 @@ enum Assessment {
     Missed,
 }
 
+/// How many of the children that have ended were collected. SIGCHLD says once that there are some: it does not come again for
+/// those that were left for the next turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reaped {
+    All,
+    Some,
+}
+
 /// A shutdown under way.
 #[derive(Debug, Clone, Copy)]
 struct Ending {
@@ -84,9 +90,7 @@ pub(crate) struct Supervisor {
     watchdog: Option<Watchdog>,
     assessment: Assessment,
     ending: Option<Ending>,
-    /// When something last changed that the block shows, until it has been shown.
-    changed: Option<Duration>,
-    shown: Duration,
+    display: Display,
     refilled: Duration,
     /// The boot's timeline has been reported.
     is_timed: bool,
@@ -116,9 +120,11 @@ impl Supervisor {
             .map_err(failed("open a signalfd"))?;
         let polled = Polled::new().map_err(failed("open an epoll"))?;
         polled.add(&signals, Token::Signals).map_err(failed("watch signals"))?;
-        let deadline = clock::since_boot() + machine.deadline;
+        let deadline = clock::since_boot().saturating_add(machine.deadline);
         let units =
             launch::load(machine.mode).map_err(|source| Error { action: "open the cgroup tree", source })?;
+        let mut display = Display::default();
+        display.change(clock::since_boot());
         Ok(Self {
             units,
             machine,
@@ -128,8 +134,7 @@ impl Supervisor {
             watchdog: watchdog::start(Path::new(watchdog::CLASS), Path::new("/dev")),
             assessment: Assessment::Until(deadline),
             ending: None,
-            changed: Some(clock::since_boot()),
-            shown: Duration::ZERO,
+            display,
             refilled: Duration::ZERO,
             is_timed: false,
         })
@@ -137,6 +142,7 @@ impl Supervisor {
 
     /// Supervises until the machine goes down.
     pub(crate) fn run(mut self) -> ! {
+        let mut reaped = Reaped::Some;
         loop {
             let now = clock::since_boot();
             self.pass_time(now);
@@ -144,7 +150,11 @@ impl Supervisor {
                 watchdog.feed();
             }
             self.finish_if_ended(now);
-            let tokens = match self.polled.wait(self.next_wait(now)) {
+            let wait = match reaped {
+                Reaped::All => self.next_wait(now),
+                Reaped::Some => Duration::ZERO,
+            };
+            let tokens = match self.polled.wait(wait) {
                 Ok(tokens) => tokens,
                 Err(Errno::EINTR) => vec![],
                 Err(errno) => shutdown::give_up(&format!("epoll failed: {errno}")),
@@ -152,7 +162,7 @@ impl Supervisor {
             for token in tokens {
                 self.take(token);
             }
-            self.reap();
+            reaped = self.reap();
         }
     }
 
@@ -169,9 +179,7 @@ impl Supervisor {
         }
         self.scan_keyboards();
         self.assess(now);
-        let calm = self.changed.is_some_and(|changed| now.saturating_sub(changed) >= STATUS_CALM);
-        if calm && (self.shown == Duration::ZERO || now.saturating_sub(self.shown) >= STATUS_INTERVAL) {
-            (self.changed, self.shown) = (None, now);
+        if self.display.take(now) {
             let units = self.units.iter().map(|unit| (unit.plan.name.as_str(), &unit.unit));
             log::console(&status::block(&self.machine, units, now));
         }
@@ -184,11 +192,19 @@ impl Supervisor {
             Current::Running { since } if self.assessment != Assessment::Good => Some(since + unit::SETTLED),
             _ => None,
         });
-        let status = self.changed.map(|changed| (changed + STATUS_CALM).max(self.shown + STATUS_CALM));
+        let assessed = match self.assessment {
+            Assessment::Until(deadline) if self.ending.is_none() => Some(deadline),
+            _ => None,
+        };
         let refill = self.units.iter().any(|unit| unit.is_spent).then_some(self.refilled + OUTPUT_INTERVAL);
         let ending = self.ending.map(|ending| ending.at_the_latest);
-        let due =
-            units.chain(settling.filter(|due| *due > now)).chain(status).chain(refill).chain(ending).min();
+        let due = units
+            .chain(settling.filter(|due| *due > now))
+            .chain(assessed)
+            .chain(self.display.due())
+            .chain(refill)
+            .chain(ending)
+            .min();
         due.map_or(watchdog::INTERVAL, |due| due.saturating_sub(now))
             .clamp(Duration::from_millis(1), watchdog::INTERVAL)
     }
@@ -208,8 +224,8 @@ impl Supervisor {
         }
     }
 
-    /// SIGTERM and SIGUSR2 mean power off, SIGINT (ctrl-alt-del) reboot, SIGPWR that the power is failing; as in the
-    /// kernel's own conventions for PID 1. SIGCHLD has no meaning of its own: reaping follows each turn.
+    /// SIGTERM and SIGINT (the kernel's for ctrl-alt-del) mean reboot, SIGUSR2 power off, as to other small inits; SIGPWR that
+    /// the power is failing; SIGUSR1 shows the block. SIGCHLD has no meaning of its own: reaping follows each turn.
     fn take_signals(&mut self) {
         while let Ok(Some(signal)) = self.signals.read_signal() {
             match i32::try_from(signal.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok()) {
@@ -217,7 +233,7 @@ impl Supervisor {
                 Some(Signal::SIGTERM) => self.end(How::Reboot, "SIGTERM"),
                 Some(Signal::SIGUSR2) => self.end(How::PowerOff, "SIGUSR2"),
                 Some(Signal::SIGPWR) => self.end(How::PowerOff, "SIGPWR"),
-                Some(Signal::SIGUSR1) => self.changed = Some(Duration::ZERO),
+                Some(Signal::SIGUSR1) => self.display.ask(),
                 _ => {}
             }
         }
@@ -230,9 +246,8 @@ impl Supervisor {
         if unit.take_report(&self.polled) {
             info!("running name={}", unit.plan.name.as_str());
             self.step(index, Event::Started, now);
-            if !std::mem::replace(&mut self.is_timed, self.units.iter().all(|unit| unit.unit.has_run()))
-                && self.is_timed
-            {
+            if !self.is_timed && self.units.iter().all(|unit| unit.unit.has_run()) {
+                self.is_timed = true;
                 status::report_timeline(&self.machine, now);
             }
         }
@@ -278,15 +293,16 @@ impl Supervisor {
     }
 
     /// Collects whoever has ended: units, their helpers, and orphans of anybody.
-    fn reap(&mut self) {
+    fn reap(&mut self) -> Reaped {
         for _ in 0..REAP_BATCH {
-            let Next::Ended(Ended { pid, code, signal }) = children::next() else { return };
+            let Next::Ended(Ended { pid, code, signal }) = children::next() else { return Reaped::All };
             let Some(index) = self.units.iter().position(|unit| unit.is(pid)) else { continue };
             if let Some(unit) = self.units.get_mut(index) {
                 let outcome = unit.clear(&self.polled, code, signal);
                 self.gone(index, outcome);
             }
         }
+        Reaped::Some
     }
 
     fn gone(&mut self, index: usize, outcome: Outcome) {
@@ -301,7 +317,7 @@ impl Supervisor {
     fn step(&mut self, index: usize, event: Event, now: Duration) {
         let Some(unit) = self.units.get_mut(index) else { return };
         let effect = unit.unit.step(event, now);
-        self.changed = Some(now);
+        self.display.change(now);
         match effect {
             Effect::None => {}
             Effect::Start => {
