@@ -37,7 +37,8 @@ pub use stage::{Failure, Report, Stage};
 /// What differs from start to start.
 #[derive(Debug, Clone, Copy)]
 pub struct Start<'a> {
-    /// A fresh, empty folder for the writable layer of a plan with `Writable::State`, in place of the plan's own.
+    /// A folder for the writable layer of a plan with `Writable::State`, in place of the plan's own. The child makes what is
+    /// missing of it; it is used for one start.
     pub scratch: Option<&'a AbsPath>,
     /// Standard output and error. A pipe is given to the program's user, so that it can be opened by name.
     pub output: BorrowedFd<'a>,

@@ -38,7 +38,7 @@ pub(super) struct Layers<'a> {
     pub(super) userns: Option<BorrowedFd<'a>>,
     /// Size of the filesystem in memory.
     pub(super) memory: &'a CStr,
-    /// A fresh folder on a disk for the writable layer, instead of memory.
+    /// A folder on a disk for the writable layer, instead of memory; it is made, with those above it.
     pub(super) scratch: Option<&'a CStr>,
 }
 
@@ -70,6 +70,7 @@ impl Layers<'_> {
                 (c"upper", c"work")
             }
             Some(path) => {
+                make(path).at(Stage::Layer)?;
                 let scratch = copy(CWD, path, Reach::One).at(Stage::Layer)?;
                 restrict(scratch.as_fd(), Reach::One, Attributes::NOSUID.and(Attributes::NODEV))
                     .at(Stage::Layer)?;
@@ -94,6 +95,23 @@ impl Layers<'_> {
     }
 }
 
+/// Makes a folder and all above it that are missing, for nobody but the host's root. Disks are waited for here and not in PID 1.
+fn make(path: &CStr) -> Result<(), Errno> {
+    let mut prefix = [0; 4096]; // As long as a path of the kernel's, its end included.
+    for (at, byte) in path.to_bytes_with_nul().iter().enumerate() {
+        if at > 0 && matches!(byte, b'/' | 0) {
+            // The rest is still zero: the prefix ends here.
+            let prefix = CStr::from_bytes_until_nul(&prefix).map_err(|_| Errno::NAMETOOLONG)?;
+            match mkdirat(CWD, prefix, Mode::RWXU) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+        *prefix.get_mut(at).ok_or(Errno::NAMETOOLONG)? = *byte;
+    }
+    Ok(())
+}
+
 /// The folders of a writable layer, the upper one with owner and mode of the image's root; both must be new.
 fn writable(folder: BorrowedFd<'_>, face: &Stat) -> Result<(), Errno> {
     mkdirat(folder, c"work", Mode::RWXU)?;
@@ -112,4 +130,27 @@ fn overlay(upper: &CStr, work: &CStr) -> Result<OwnedFd, Errno> {
         Setting::Flag(c"volatile"),
     ];
     filesystem(c"overlay", &settings, PLAIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{ffi::CString, fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn folders_are_made_down_to_the_last() {
+        let folder = tempfile::tempdir().unwrap();
+        for below in ["a", "a/b//c/", "d/e/f", "a/b"] {
+            let path = folder.path().join(below);
+            make(&CString::new(path.to_str().unwrap()).unwrap()).unwrap();
+            assert!(path.is_dir(), "{below}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+        assert_eq!(fs::metadata(folder.path().join("d/e")).unwrap().permissions().mode() & 0o77, 0);
+        fs::write(folder.path().join("file"), "").unwrap();
+        let below = CString::new(folder.path().join("file/x").to_str().unwrap()).unwrap();
+        assert_eq!(make(&below), Err(Errno::NOTDIR));
+        assert_eq!(make(&CString::new(format!("/{}", "x/".repeat(4000))).unwrap()), Err(Errno::NAMETOOLONG));
+    }
 }

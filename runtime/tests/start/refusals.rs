@@ -83,7 +83,7 @@ fn an_image_or_a_layer_that_is_not_there_is_reported() {
     fs::create_dir(used.path().join("upper")).unwrap();
     container.plan.writable = Writable::State(AbsPath::new(used.path().to_str().unwrap()).unwrap());
     assert_fails(&container, Stage::Layer, Errno::EXIST);
-    container.plan.writable = Writable::State(AbsPath::new("/nowhere").unwrap());
+    container.plan.writable = Writable::State(AbsPath::new("/proc/nowhere").unwrap());
     assert_fails(&container, Stage::Layer, Errno::NOENT);
     container.plan.root = Root::Image(AbsPath::new("/nowhere").unwrap());
     assert_fails(&container, Stage::Image, Errno::NOENT);

@@ -168,7 +168,7 @@ fn the_layer_takes_what_is_written_and_the_image_stays() {
     let layers = [
         (Writable::None, false),
         (Writable::Tmpfs { bytes: 1 << 20 }, true),
-        (Writable::State(AbsPath::new(folder.path().to_str().unwrap()).unwrap()), true),
+        (Writable::State(AbsPath::new(folder.path().join("web/1").to_str().unwrap()).unwrap()), true),
     ];
     for (layer, takes) in layers {
         let mut container = Container::new(&words);
@@ -185,7 +185,7 @@ fn the_layer_takes_what_is_written_and_the_image_stays() {
             fs::read_dir(container.path("bin")).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(stays.len(), 2, "{stays:?}");
     }
-    let made = fs::metadata(folder.path().join("upper/bin/new")).unwrap();
+    let made = fs::metadata(folder.path().join("web/1/upper/bin/new")).unwrap();
     assert_eq!((made.uid(), made.gid()), (FIRST, FIRST));
 }
 
