@@ -10,10 +10,11 @@ mod sysctl;
 use std::time::Duration;
 
 use crate::{
-    clock,
+    clock, layers,
     log::{Chain, error, info, warning},
 };
 pub(crate) use machine::{Machine, Mode};
+pub(crate) use mounts::make;
 
 /// A step of the boot.
 struct Phase {
@@ -41,6 +42,7 @@ const BOOT: &[Phase] = &[
     Phase { name: "disk", run: state::grow_partition, on_error: Failure::Degrade },
     Phase { name: "state", run: state::mount, on_error: Failure::Recover },
     Phase { name: "state size", run: state::grow_filesystem, on_error: Failure::Degrade },
+    Phase { name: "layers", run: layers::renew, on_error: Failure::Degrade },
     Phase { name: "identity", run: identity::establish, on_error: Failure::Degrade },
     Phase { name: "crash records", run: pstore::save, on_error: Failure::Degrade },
     Phase { name: "cgroups", run: mounts::cgroups, on_error: Failure::Reboot },

@@ -4,6 +4,7 @@ mod boot;
 mod clock;
 mod disk;
 mod fatal;
+mod layers;
 mod log;
 mod record;
 mod stage1;

@@ -1,7 +1,7 @@
 //! The state partition: its identifiers and its size, the filesystem in it, and what happens without it.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{Read, Seek, SeekFrom},
     os::fd::AsFd,
     path::PathBuf,
@@ -13,7 +13,7 @@ use coracle_layout::{partition::Partition, paths};
 use rustix::rand::{GetRandomFlags, getrandom};
 use sys_mount::{Mount, MountFlags};
 
-use super::{Error, Machine, Mode, machine::OnStateFailure, mounts};
+use super::{Error, Machine, Mode, machine::OnStateFailure};
 use crate::{
     disk::Disk,
     log::{Chain, error, info, warning},
@@ -115,8 +115,7 @@ pub(super) fn do_without(machine: &mut Machine, cause: &Error) {
     }
 }
 
-/// Lets the filesystem fill its partition, gives it an identifier of its own at the first boot, and drops the writable
-/// layers of containers that an earlier boot left.
+/// Lets the filesystem fill its partition, and gives it an identifier of its own at the first boot.
 pub(super) fn grow_filesystem(machine: &mut Machine) -> Result<(), Error> {
     if machine.mode != Mode::Normal {
         return Ok(());
@@ -143,8 +142,7 @@ pub(super) fn grow_filesystem(machine: &mut Machine) -> Result<(), Error> {
         ext4::set_uuid(root.as_fd(), Guid::from_random(random_bytes()?).to_bytes())
             .map_err(fence("identify"))?;
     }
-    drop_layers();
-    mounts::make(paths::STATE_CONTAINERS, 0o711)
+    Ok(())
 }
 
 /// The blocks that an ext4 filesystem has, by its superblock (fs/ext4/ext4.h): the low half at 4, the high half at 336. What
@@ -160,14 +158,6 @@ fn blocks(superblock: &[u8; SUPERBLOCK_LEN]) -> u64 {
 /// Its identifier, at 104.
 fn uuid(superblock: &[u8; SUPERBLOCK_LEN]) -> [u8; 16] {
     superblock.get(104..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default()
-}
-
-fn drop_layers() {
-    match fs::remove_dir_all(paths::STATE_CONTAINERS) {
-        Ok(()) => {}
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => warning!("old writable layers stay folder={} error={error:?}", paths::STATE_CONTAINERS),
-    }
 }
 
 #[cfg(test)]

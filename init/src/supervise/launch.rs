@@ -7,17 +7,14 @@ use std::{
     io::{self, Read},
     os::{
         fd::{AsFd, OwnedFd},
-        unix::ffi::OsStrExt,
+        unix::ffi::{OsStrExt, OsStringExt},
     },
     path::{Path, PathBuf},
     rc::Rc,
     time::Duration,
 };
 
-use coracle_fence::{
-    clone::{Namespaces, spawn},
-    signals,
-};
+use coracle_fence::signals;
 use coracle_layout::paths;
 use coracle_runtime::{
     cgroup::Cgroup,
@@ -40,6 +37,7 @@ use super::{
 use crate::{
     PODS_CGROUP, SERVICES_CGROUP,
     boot::Mode,
+    layers,
     log::{Chain, error, info, warning},
 };
 
@@ -162,10 +160,11 @@ impl Supervised {
         if self.kind == Kind::Service {
             self.make_run_folder()?;
         }
-        let scratch = self.make_layer()?;
+        let layer = self.layer().map(|path| AbsPath::new(path.into_os_string().into_vec())).transpose();
+        let layer = layer.map_err(|error| Chain(&error).to_string())?;
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| format!("make a pipe: {errno}"))?;
         set_nonblocking(&reader).map_err(|errno| format!("set up a pipe: {errno}"))?;
-        let request = Start { scratch: scratch.as_ref(), output: writer.as_fd() };
+        let request = Start { scratch: layer.as_ref(), output: writer.as_fd() };
         self.make_ready().map_err(|error| Chain(&error).to_string())?;
         let (Some(prepared), Some(cgroup)) = (&self.prepared, &self.cgroup) else {
             return Err("it was not made ready".to_owned());
@@ -205,13 +204,6 @@ impl Supervised {
         made.map_err(|error| format!("make {path}: {error}"))?;
         let owner = (Some(Uid::from_raw(self.plan.uid)), Some(Gid::from_raw(self.plan.gid)));
         chown(path.as_str(), owner.0, owner.1).map_err(|errno| format!("own {path}: {errno}"))
-    }
-
-    /// A writable layer that nothing has touched.
-    fn make_layer(&self) -> Result<Option<AbsPath>, String> {
-        let Some(path) = self.layer() else { return Ok(None) };
-        fs::create_dir_all(&path).map_err(|error| format!("make {}: {error}", path.display()))?;
-        AbsPath::new(path.as_os_str().as_bytes()).map(Some).map_err(|error| Chain(&error).to_string())
     }
 
     /// The writable layer of this attempt.
@@ -272,22 +264,15 @@ impl Supervised {
         let counted = self.cgroup.as_ref().and_then(|cgroup| cgroup.oom_kills().ok()).unwrap_or_default();
         // Whatever its first process left behind goes with it.
         self.kill();
-        self.drop_layer();
+        if let Some(layer) = self.layer() {
+            layers::remove_later(&layer);
+        }
         if let Some(why) = self.why_not.take() {
             return Outcome::NotStarted(why);
         }
         match Exit::of(code, signal, counted.saturating_sub(self.oom_kills)) {
             Some(exit) => Outcome::Ended(exit),
             None => Outcome::NotStarted("it ended in a way that the kernel does not tell".to_owned()),
-        }
-    }
-
-    /// A child removes the layer: it may be large, and PID 1 does not wait for disks.
-    fn drop_layer(&self) {
-        let Some(path) = self.layer() else { return };
-        let removal = spawn(Namespaces::NONE, None, || u8::from(fs::remove_dir_all(&path).is_err()));
-        if let Err(error) = removal {
-            warning!("a writable layer stays path={} error={:?}", path.display(), Chain(&error).to_string());
         }
     }
 }
