@@ -130,7 +130,7 @@ impl Supervisor {
             machine,
             polled,
             signals,
-            keyboards: Keyboards::default(),
+            keyboards: Keyboards::new(Path::new(keys::FOLDER)),
             watchdog: watchdog::start(Path::new(watchdog::CLASS), Path::new("/dev")),
             assessment: Assessment::Until(deadline),
             ending: None,
@@ -177,7 +177,7 @@ impl Supervisor {
             self.refilled = now;
             self.refill();
         }
-        self.scan_keyboards();
+        self.keyboards.scan(&self.polled, now);
         self.assess(now);
         if self.display.take(now) {
             let units = self.units.iter().map(|unit| (unit.plan.name.as_str(), &unit.unit));
@@ -215,10 +215,8 @@ impl Supervisor {
             Token::Failure(index) => self.take_failure(index),
             Token::Output(index) => self.take_output(index),
             Token::Keyboards => {
-                for path in self.keyboards.paths() {
-                    if let Some(how) = self.keyboards.read(&path) {
-                        self.end(how, "a key");
-                    }
+                if let Some(how) = self.keyboards.read(&self.polled) {
+                    self.end(how, "a key");
                 }
             }
         }
@@ -278,16 +276,6 @@ impl Supervisor {
             {
                 warning!("output is lost name={} error={errno}", unit.plan.name.as_str());
                 unit.output = None;
-            }
-        }
-    }
-
-    fn scan_keyboards(&mut self) {
-        for path in self.keyboards.scan() {
-            if let Some(fd) = self.keyboards.fd(&path)
-                && let Err(errno) = self.polled.add(fd, Token::Keyboards)
-            {
-                warning!("keys are not heard device={} error={errno}", path.display());
             }
         }
     }

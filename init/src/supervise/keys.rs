@@ -12,16 +12,22 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions},
-    io::Read,
-    os::{fd::AsFd, fd::BorrowedFd, unix::fs::OpenOptionsExt},
-    path::PathBuf,
+    io::{ErrorKind, Read},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
 };
 
 use nix::libc;
 
-use super::shutdown::How;
+use super::{
+    polled::{Polled, Token},
+    shutdown::How,
+};
+use crate::log::warning;
 
-const FOLDER: &str = "/dev/input";
+/// Where the devices appear.
+pub(crate) const FOLDER: &str = "/dev/input";
 const EVENT_LEN: usize = 24;
 const TYPE_KEY: u16 = 1;
 const KEY_POWER: u16 = 116;
@@ -31,54 +37,69 @@ const CONTROL: [u16; 2] = [29, 97];
 const ALT: [u16; 2] = [56, 100];
 /// Devices that are listened to; more is not a machine but an attempt.
 const MAX_DEVICES: usize = 32;
+/// How often new ones are looked for at most.
+const SCAN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Open devices, by path.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Keyboards {
+    folder: PathBuf,
+    scanned: Option<Duration>,
     devices: BTreeMap<PathBuf, (File, Held)>,
 }
 
 impl Keyboards {
-    /// Opens devices that have appeared; gives their places for [`Keyboards::read`].
-    pub(crate) fn scan(&mut self) -> Vec<PathBuf> {
-        let Ok(entries) = fs::read_dir(FOLDER) else { return vec![] };
-        let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
-        let fresh = paths.filter(|path| {
-            let is_event = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("event"));
-            is_event && !self.devices.contains_key(path)
-        });
-        let room = MAX_DEVICES.saturating_sub(self.devices.len());
-        let fresh: Vec<_> = fresh.take(room).collect();
-        fresh.into_iter().filter(|path| self.open(path.clone())).collect()
+    /// None yet, of those that appear in `folder`.
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), scanned: None, devices: BTreeMap::new() }
     }
 
-    fn open(&mut self, path: PathBuf) -> bool {
-        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(&path);
-        file.map(|file| self.devices.insert(path, (file, Held::default()))).is_ok()
-    }
-
-    /// To be polled.
-    pub(crate) fn fd(&self, path: &PathBuf) -> Option<BorrowedFd<'_>> {
-        self.devices.get(path).map(|(file, _)| file.as_fd())
-    }
-
-    /// The open devices.
-    pub(crate) fn paths(&self) -> Vec<PathBuf> {
-        self.devices.keys().cloned().collect()
-    }
-
-    /// Reads what a device has, forgets it when it is gone, and says what its keys ask for.
-    pub(crate) fn read(&mut self, path: &PathBuf) -> Option<How> {
-        let (file, held) = self.devices.get_mut(path)?;
-        let mut buffer = [0; EVENT_LEN * 64];
-        match file.read(&mut buffer) {
-            Ok(0) => {}
-            Ok(len) => return held.take(buffer.get(..len)?),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return None,
-            Err(_) => {}
+    /// Listens to devices that have appeared, if it has been a while.
+    pub(crate) fn scan(&mut self, polled: &Polled, now: Duration) {
+        if self.scanned.is_some_and(|scanned| now.saturating_sub(scanned) < SCAN_INTERVAL) {
+            return;
         }
-        self.devices.remove(path);
-        None
+        self.scanned = Some(now);
+        // A machine without keys has no folder.
+        let Ok(entries) = fs::read_dir(&self.folder) else { return };
+        for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+            let is_event = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("event"));
+            if is_event && !self.devices.contains_key(&path) && self.devices.len() < MAX_DEVICES {
+                self.open(path, polled);
+            }
+        }
+    }
+
+    fn open(&mut self, path: PathBuf, polled: &Polled) {
+        // One that is already gone again, or not ready, is tried again.
+        let flags = libc::O_NONBLOCK | libc::O_CLOEXEC;
+        let Ok(file) = OpenOptions::new().read(true).custom_flags(flags).open(&path) else { return };
+        if let Err(errno) = polled.add(&file, Token::Keyboards) {
+            warning!("keys are not heard device={} error={errno}", path.display());
+        }
+        self.devices.insert(path, (file, Held::default()));
+    }
+
+    /// Reads what there is, forgets devices that are gone, and says what the keys ask for.
+    pub(crate) fn read(&mut self, polled: &Polled) -> Option<How> {
+        let mut asked = None;
+        self.devices.retain(|_, (file, held)| {
+            let mut buffer = [0; EVENT_LEN * 64];
+            match file.read(&mut buffer) {
+                Ok(len) if len > 0 => {
+                    asked = asked.or(held.take(buffer.get(..len).unwrap_or_default()));
+                    true
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => true,
+                _ => {
+                    // Closing is not enough: a child on its way to a program has a copy, and as long as that is open the
+                    // epoll reports a device that is gone, without end.
+                    polled.remove(file);
+                    false
+                }
+            }
+        });
+        asked
     }
 }
 
@@ -119,6 +140,9 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use nix::{sys::stat::Mode, unistd::mkfifo};
+
     use super::*;
 
     type Keys<'a> = &'a [(u16, i32)];
@@ -151,6 +175,32 @@ mod tests {
         let mut other = press(&[(KEY_POWER, 1)]);
         other.splice(16..18, [5, 0]);
         assert_eq!(Held::default().take(&other), None, "a switch is not a key");
+    }
+
+    #[test]
+    fn a_device_that_is_gone_is_no_longer_heard_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("event3");
+        mkfifo(&path, Mode::S_IRWXU).unwrap();
+        let polled = Polled::new().unwrap();
+        let mut keyboards = Keyboards::new(folder.path());
+        keyboards.scan(&polled, Duration::ZERO);
+        let mut device = OpenOptions::new().write(true).open(&path).unwrap();
+        std::io::Write::write_all(&mut device, &press(&[(KEY_POWER, 1)])).unwrap();
+        assert_eq!(polled.wait(Duration::ZERO), Ok(vec![Token::Keyboards]));
+        assert_eq!(keyboards.read(&polled), Some(How::PowerOff));
+        assert_eq!((keyboards.read(&polled), polled.wait(Duration::ZERO)), (None, Ok(vec![])));
+
+        let copy_of_a_child = keyboards.devices[&path].0.try_clone().unwrap();
+        drop(device);
+        assert_eq!(polled.wait(Duration::ZERO), Ok(vec![Token::Keyboards]));
+        assert_eq!(keyboards.read(&polled), None);
+        assert_eq!((keyboards.devices.len(), polled.wait(Duration::ZERO)), (0, Ok(vec![])));
+        drop(copy_of_a_child);
+        keyboards.scan(&polled, Duration::from_millis(999));
+        assert_eq!(keyboards.devices.len(), 0, "too early");
+        keyboards.scan(&polled, Duration::from_secs(1));
+        assert_eq!(keyboards.devices.len(), 1);
     }
 
     #[test]
