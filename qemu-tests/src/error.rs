@@ -49,6 +49,14 @@ pub enum Error {
         /// Why not.
         source: coracle_uki::initramfs::Error,
     },
+    /// The report of a build does not say what is needed.
+    #[error("{path:?} lacks {missing}")]
+    Release {
+        /// The report.
+        path: PathBuf,
+        /// What it does not say.
+        missing: &'static str,
+    },
     /// A disk has no readable partition table.
     #[error("read the partition table of {path:?}")]
     Table {

@@ -1,91 +1,240 @@
-//! What is booted, and where it comes from.
+//! Images of the recipes in `images/`, built when what they are made of has changed.
 
-use std::ffi::OsStr;
+mod programs;
+
+use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
-use coracle_uki::initramfs::Archive;
-use tempfile::NamedTempFile;
+use coracle_layout::RootHash;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 
-use crate::Error;
+use programs::{builder, output, static_programs};
+pub use programs::{initramfs, initramfs_with, kernel, repository, static_program};
 
-/// The only target whose programs can be linked without a dynamic linker.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+use crate::disk::{self, Disk};
+use crate::machine::Writes;
+use crate::{Config, Error};
 
-/// The top folder of this repository.
-pub fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/"))
+/// What [`Image::of`] looks for first: a folder with one folder of artifacts an image.
+const PREBUILT: &str = "CORACLE_IMAGES";
+/// The report that a build writes last.
+const RELEASE: &str = "release.json";
+/// The packages whose programs are in an image of the tests, and the programs.
+const PACKAGES: [&str; 3] = ["coracle-init", "coracle-netd", "coracle-payload"];
+const PROGRAMS: [&str; 3] = ["init", "netd", "coracle-payload"];
+
+/// A built image.
+#[derive(Debug, Clone)]
+pub struct Image {
+    folder: PathBuf,
+    release: Value,
 }
 
-/// The kernel of the virtio profile, built if the cache has none.
-///
-/// # Errors
-/// [`Error::Run`] or [`Error::Program`] of `./dev kernel`.
-pub fn kernel() -> Result<PathBuf, Error> {
-    let mut command = Command::new("./dev");
-    command.args(["kernel", "--profile", "virtio"]);
-    Ok(PathBuf::from(printed(&mut command)?.trim()))
+impl Image {
+    /// The image of the recipe `images/NAME`.
+    ///
+    /// Looked for once in a process. With the environment variable `CORACLE_IMAGES=FOLDER` it is what lies in `FOLDER/NAME`. Otherwise programs are
+    /// compiled and the image is built under `build/test/images`, unless the one there was made from the same bytes.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Run`] or [`Error::Program`] of the build, [`Error::Release`].
+    pub fn of(name: &str) -> Result<Self, Error> {
+        static KNOWN: Mutex<BTreeMap<String, Image>> = Mutex::new(BTreeMap::new());
+        // Whoever panicked with the lock has not left half an image in the map.
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(image) = known.get(name) {
+            return Ok(image.clone());
+        }
+        let image = match std::env::var_os(PREBUILT) {
+            Some(folder) => Self::open(&Path::new(&folder).join(name))?,
+            None => Self::open(&build(name)?)?,
+        };
+        Ok(known.entry(name.to_owned()).or_insert(image).clone())
+    }
+
+    fn open(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join(RELEASE);
+        let text = fs::read(&path).map_err(failed("read", &path))?;
+        let release =
+            serde_json::from_slice(&text).map_err(|_| Error::Release { path, missing: "an object" })?;
+        Ok(Self { folder: folder.to_owned(), release })
+    }
+
+    /// A file of the image by its purpose: `raw`, `kernel`, `initrd`, `uki`, …
+    ///
+    /// # Errors
+    /// [`Error::Release`] if the image has none.
+    pub fn file(&self, purpose: &'static str) -> Result<PathBuf, Error> {
+        let name = self.release["files"][purpose].as_str();
+        name.map(|name| self.folder.join(name)).ok_or_else(|| self.lacks(purpose))
+    }
+
+    /// The report of the build.
+    pub fn release(&self) -> &Value {
+        &self.release
+    }
+
+    /// The root hash.
+    ///
+    /// # Errors
+    /// [`Error::Release`].
+    pub fn root_hash(&self) -> Result<RootHash, Error> {
+        let text = self.release["root_hash"].as_str();
+        text.and_then(|text| text.parse().ok()).ok_or_else(|| self.lacks("root_hash"))
+    }
+
+    fn lacks(&self, missing: &'static str) -> Error {
+        Error::Release { path: self.folder.join(RELEASE), missing }
+    }
 }
 
-/// Builds a program of this workspace that runs without any library, as a guest has none; returns its path.
-///
-/// # Errors
-/// [`Error::Run`] or [`Error::Program`] of cargo.
-pub fn static_program(package: &str, program: &str) -> Result<PathBuf, Error> {
-    let folder = repository().join("build/test/programs");
-    let mut command = Command::new(std::env::var_os("CARGO").as_deref().unwrap_or(OsStr::new("cargo")));
-    command
-        .args(["build", "--quiet", "--locked", "--package", package, "--bin", program, "--target", TARGET])
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
-        .env("CARGO_TARGET_DIR", &folder);
-    printed(&mut command)?;
-    Ok(folder.join(TARGET).join("debug").join(program))
+/// An image on a disk of its own, to be booted, looked at and damaged. Its files go with it.
+#[derive(Debug)]
+pub struct Specimen {
+    image: Image,
+    folder: TempDir,
 }
 
-/// An initramfs with this program as `/init`, a console, and empty folders to mount on. Lives as long as the value.
-///
-/// # Errors
-/// [`Error::File`].
-pub fn initramfs(init: &[u8]) -> Result<NamedTempFile, Error> {
-    let mut archive = Archive::new();
-    let packed = ["dev", "proc", "sys", "run"]
-        .iter()
-        .try_for_each(|folder| archive.directory(folder, 0o755).map(drop))
-        .and_then(|()| archive.char_device("dev/console", 0o600, 5, 1).map(drop))
-        .and_then(|()| archive.file("init", 0o755, init).map(drop));
-    packed.map_err(|source| Error::Initramfs { source })?;
-    let failed =
-        |source| Error::File { operation: "write an initramfs in", path: std::env::temp_dir(), source };
-    let mut file = NamedTempFile::with_prefix("coracle-initramfs-").map_err(failed)?;
-    file.write_all(&archive.finish()).map_err(failed)?;
-    Ok(file)
+impl Specimen {
+    /// A fresh copy of the disk of [`Image::of`] this name.
+    ///
+    /// # Errors
+    /// Those of [`Image::of`], and of the copy.
+    pub fn new(name: &str) -> Result<Self, Error> {
+        let image = Image::of(name)?;
+        let temporary = std::env::temp_dir();
+        let folder = tempfile::Builder::new().prefix("coracle-disk-").tempdir_in(&temporary);
+        let specimen = Self { image, folder: folder.map_err(failed("create a folder in", &temporary))? };
+        disk::copy(&specimen.image.file("raw")?, &specimen.path())?;
+        Ok(specimen)
+    }
+
+    /// The image.
+    pub fn image(&self) -> &Image {
+        &self.image
+    }
+
+    /// The disk's file.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("disk.raw")
+    }
+
+    /// The disk, while no machine runs on it.
+    ///
+    /// # Errors
+    /// Those of [`Disk::open`].
+    pub fn disk(&self) -> Result<Disk, Error> {
+        Disk::open(&self.path())
+    }
+
+    /// A machine that boots it without firmware. These words stand before the image's own, so they count.
+    ///
+    /// # Errors
+    /// [`Error::Release`].
+    pub fn direct(&self, words: &str) -> Result<Config, Error> {
+        let own = self.image.release["cmdline"].as_str().ok_or_else(|| self.image.lacks("cmdline"))?;
+        let (kernel, initrd) = (self.image.file("kernel")?, self.image.file("initrd")?);
+        Ok(Config::direct(kernel, initrd, &format!("{words} {own}")).disk(self.path(), Writes::Stay))
+    }
+
+    /// A machine that boots it through firmware and loader; the firmware's variables are kept with it.
+    pub fn uefi(&self) -> Config {
+        Config::uefi(self.folder.path().join("variables")).disk(self.path(), Writes::Stay)
+    }
 }
 
-/// An initramfs around a program of this workspace, see [`static_program`].
-///
-/// # Errors
-/// Those of [`static_program`] and [`initramfs`].
-pub fn initramfs_with(package: &str, program: &str) -> Result<NamedTempFile, Error> {
-    let path = static_program(package, program)?;
-    let init = fs::read(&path).map_err(|source| Error::File { operation: "read", path, source })?;
-    initramfs(&init)
+/// Builds an image if there is none of these bytes yet; returns the folder of its artifacts.
+fn build(name: &str) -> Result<PathBuf, Error> {
+    let recipe = repository().join("qemu-tests/images").join(name);
+    let programs = static_programs(&PACKAGES)?;
+    let builder = builder()?;
+    let mut inputs = files(&recipe)?;
+    inputs.extend(PROGRAMS.map(|program| programs.join(program)));
+    inputs.extend([builder.clone(), kernel()?]);
+    let folder = repository().join("build/test/images").join(name);
+    let out = folder.join(key(&inputs)?);
+    if out.join(RELEASE).exists() {
+        return Ok(out);
+    }
+    // What is there was made from other bytes, or not to the end.
+    if folder.exists() {
+        fs::remove_dir_all(&folder).map_err(failed("remove", &folder))?;
+    }
+    let work = folder.join("recipe");
+    fs::create_dir_all(&work).map_err(failed("make", &work))?;
+    for path in files(&recipe)? {
+        let copy = work.join(path.file_name().unwrap_or_default());
+        fs::copy(&path, copy).map_err(failed("copy", &path))?;
+    }
+    let mut pack = Command::new(&builder);
+    pack.arg("pack").arg(programs.join("coracle-payload")).args(["--name", "payload:1"]);
+    output(pack.arg("--out").arg(work.join("payload")))?;
+    output(Command::new("./dev").arg("build").arg("--out").arg(&out).arg(work.join("coracle.toml")))?;
+    Ok(out)
 }
 
-/// Runs a command in the repository and returns what it prints; what it has to say goes to standard error.
-fn printed(command: &mut Command) -> Result<String, Error> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .current_dir(repository())
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|source| Error::Run { program: program.clone(), source })?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if output.status.success() {
-        Ok(text)
-    } else {
-        Err(Error::Program { program, status: output.status, output: text })
+/// The files of a recipe's folder.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let mut files: Vec<_> =
+        entries.map_err(failed("list", folder))?.into_iter().map(|entry| entry.path()).collect();
+    files.sort();
+    Ok(files)
+}
+
+/// A name for these bytes, whatever their age.
+fn key(inputs: &[PathBuf]) -> Result<String, Error> {
+    let mut digest = Sha256::new();
+    for path in inputs {
+        let bytes = fs::read(path).map_err(failed("read", path))?;
+        digest.update((bytes.len() as u64).to_le_bytes());
+        digest.update(&bytes);
+    }
+    Ok(digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn failed(operation: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::File { operation, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_names_what_is_booted() {
+        let folder = tempfile::tempdir().unwrap();
+        let root_hash = "ab".repeat(32);
+        let release = serde_json::json!({
+            "root_hash": root_hash, "cmdline": "roothash=12", "files": { "raw": "t.raw", "kernel": "t.vmlinuz" },
+        });
+        fs::write(folder.path().join(RELEASE), release.to_string()).unwrap();
+        let image = Image::open(folder.path()).unwrap();
+        assert_eq!(image.file("raw").unwrap(), folder.path().join("t.raw"));
+        assert_eq!(image.root_hash().unwrap(), RootHash::new([0xab; 32]));
+        assert!(matches!(image.file("uki"), Err(Error::Release { missing: "uki", .. })));
+        fs::write(folder.path().join(RELEASE), "[").unwrap();
+        assert!(matches!(Image::open(folder.path()), Err(Error::Release { .. })));
+    }
+
+    #[test]
+    fn another_byte_is_another_image() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["a", "b"].map(|name| folder.path().join(name));
+        let named = |contents: [&str; 2]| {
+            paths.iter().zip(contents).for_each(|(path, text)| fs::write(path, text).unwrap());
+            key(&paths).unwrap()
+        };
+        let first = named(["one", "two"]);
+        assert_eq!(named(["one", "two"]), first);
+        assert_ne!(named(["onet", "wo"]), first);
+        assert_ne!(named(["one", "twp"]), first);
+        assert_eq!(files(folder.path()).unwrap(), paths);
     }
 }

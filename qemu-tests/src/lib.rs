@@ -8,7 +8,7 @@
 //! | [`probe`] | whether hardware acceleration really runs a guest |
 //! | [`http`] | a bounded GET on a forwarded port |
 //! | [`disk`] | what a boot left on the disk, and how to damage it |
-//! | [`image`] | where the artifacts that are booted come from |
+//! | [`image`] | what is booted: images built from recipes, each on a disk of its own |
 //!
 //! Every wait has a [`Deadline`]; a machine that goes out of scope is killed.
 
@@ -24,4 +24,5 @@ pub mod qmp;
 
 pub use deadline::Deadline;
 pub use error::Error;
+pub use image::Specimen;
 pub use machine::{Config, Exit, Machine};

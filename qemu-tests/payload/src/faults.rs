@@ -21,8 +21,12 @@ const MIB: usize = 1 << 20;
 
 /// Takes memory and touches every page of it, a MiB at a time, up to a limit.
 pub fn exhaust_memory(limit_mib: u64) -> Vec<Vec<u8>> {
-    // Not zero: a page of zeros may be shared until it is written.
-    (0..limit_mib).map(|_| vec![1; MIB]).collect()
+    let mut taken = Vec::new();
+    for _ in 0..limit_mib {
+        // Not zero: a page of zeros may be shared until it is written.
+        taken.push(vec![1; MIB]);
+    }
+    taken
 }
 
 /// Starts the first process of a bomb that goes off until `seconds` from now.

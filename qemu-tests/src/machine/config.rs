@@ -163,7 +163,13 @@ impl Config {
             let snapshot = if *writes == Writes::Vanish { "on" } else { "off" };
             let options = format!(",if=none,id=disk{index},format=raw,cache=unsafe,snapshot={snapshot}");
             line.pair("-drive", file_option("file=", path, &options));
-            line.device(&format!("virtio-blk-pci,drive=disk{index},bootindex={index}"));
+            // A kernel given directly is itself what is booted first.
+            let order = if matches!(self.boot, Boot::Uefi { .. }) {
+                format!(",bootindex={index}")
+            } else {
+                String::new()
+            };
+            line.device(&format!("virtio-blk-pci,drive=disk{index}{order}"));
         }
         for device in &self.devices {
             line.device(device);
@@ -230,13 +236,13 @@ mod tests {
 
     #[test]
     fn a_direct_boot_gets_the_words_it_needs_behind_its_own() {
-        let line = arguments(&Config::direct("/k", "/i", "roothash=12 quiet "));
+        let line = arguments(&Config::direct("/k", "/i", "roothash=12 quiet ").disk("/d", Writes::Stay));
         assert!(line.contains("-append roothash=12 quiet console=ttyS0 panic=-1 no_timer_check"), "{line}");
         assert!(
             line.contains("-no-reboot") && line.contains("-accel tcg") && line.contains("restrict=on"),
             "{line}"
         );
-        assert!(line.contains("path=/work,,dir/console"), "{line}");
+        assert!(line.contains("path=/work,,dir/console") && !line.contains("bootindex"), "{line}");
     }
 
     #[test]
