@@ -52,8 +52,8 @@ fn a_container_sees_what_it_should() -> Result<(), Error> {
         assert!(status == 404 || body.is_empty(), "{path}: {status} {body:?}");
     }
     let devices = [
-        "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty", "urandom",
-        "zero",
+        "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty",
+        "urandom", "zero",
     ];
     let seen: Vec<_> =
         facts["devices"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
