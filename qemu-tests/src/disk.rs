@@ -12,6 +12,9 @@ use coracle_layout::partition::Partition;
 
 use crate::Error;
 
+/// Where the boot entries are, in the words of mtools.
+const BOOT_ENTRIES: &str = "::/EFI/Linux/";
+
 /// A raw disk with a Coracle layout.
 #[derive(Debug)]
 pub struct Disk {
@@ -152,6 +155,33 @@ impl Disk {
     pub fn replay_journal(&self) -> Result<(), Error> {
         successful(Command::new("e2fsck").args(["-y", "-E", "journal_only"]).arg(self.state_device()?))
             .map(drop)
+    }
+
+    /// The names of the boot entries on the ESP, sorted.
+    ///
+    /// # Errors
+    /// [`Error::NoPartition`], [`Error::Run`], [`Error::Program`] of `mdir`.
+    pub fn boot_entries(&self) -> Result<Vec<String>, Error> {
+        let listing = successful(Command::new("mdir").arg("-b").args(["-i", &self.esp()?, BOOT_ENTRIES]))?;
+        let listing = String::from_utf8_lossy(&listing.stdout).into_owned();
+        let mut names: Vec<_> =
+            listing.lines().filter_map(|path| Some(path.strip_prefix(BOOT_ENTRIES)?.to_owned())).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Gives a boot entry another name.
+    ///
+    /// # Errors
+    /// [`Error::NoPartition`], [`Error::Run`], [`Error::Program`] of `mren`.
+    pub fn rename_boot_entry(&self, from: &str, to: &str) -> Result<(), Error> {
+        let paths = [format!("{BOOT_ENTRIES}{from}"), format!("{BOOT_ENTRIES}{to}")];
+        successful(Command::new("mren").args(["-i", &self.esp()?]).args(paths)).map(drop)
+    }
+
+    /// The ESP in the words of mtools.
+    fn esp(&self) -> Result<String, Error> {
+        Ok(format!("{}@@{}", self.path.display(), self.extent(Partition::Esp)?.0))
     }
 
     /// Cuts or grows the disk to this many bytes; the table that was read stays.

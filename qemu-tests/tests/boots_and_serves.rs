@@ -41,6 +41,19 @@ fn through_firmware_and_loader_twice() -> Result<(), Error> {
 }
 
 #[test]
+fn with_a_static_address() -> Result<(), Error> {
+    let specimen = Specimen::new("test")?;
+    // The one that forwarding leads to; nothing is asked of a DHCP server.
+    let words = "ip=10.0.2.15::10.0.2.2:255.255.255.0::eth0:off";
+    let mut machine = serves(specimen.direct(words)?)?;
+    machine.wait_for("coracle: boot is good", Deadline::seconds(BOOT))?;
+    let console = machine.console().text();
+    assert!(console.contains("10.0.2.15") && !console.contains("lease"), "{console}");
+    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
+    Ok(())
+}
+
+#[test]
 fn in_128_mib() -> Result<(), Error> {
     let specimen = Specimen::new("test")?;
     let mut machine = serves(specimen.direct("")?.memory(128))?;

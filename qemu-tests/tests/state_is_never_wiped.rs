@@ -70,6 +70,52 @@ fn a_missing_partition_is_not_made() -> Result<(), Error> {
     Ok(())
 }
 
+/// Takes the last MiB of the disk away, and with it the end of the file system.
+fn cut(specimen: &Specimen) -> Result<u64, Error> {
+    let disk = specimen.disk()?;
+    let len = disk.table().disk_bytes() - (1 << 20);
+    disk.resize(len)?;
+    Ok(len)
+}
+
+/// The machine holds its workloads, and every byte of what is left of the partition stays.
+fn holds(specimen: &Specimen, len: u64) -> Result<(), Error> {
+    let part = |specimen: &Specimen| {
+        let disk = specimen.disk()?;
+        let (start, _) = disk.extent(Partition::State)?;
+        // Without the backup table, which the machine may write.
+        disk.read(Partition::State, 0, (len - start - (64 << 10)) as usize)
+    };
+    let before = part(specimen)?;
+    let mut machine = Machine::start(specimen.direct("")?)?;
+    machine.wait_for(UNUSABLE, Deadline::seconds(BOOT))?;
+    machine.wait_for("RECOVERY", Deadline::seconds(BOOT))?;
+    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
+    assert!(part(specimen)? == before, "not one byte");
+    Ok(())
+}
+
+#[test]
+fn a_disk_that_lost_its_end_holds_the_workloads() -> Result<(), Error> {
+    let specimen = Specimen::new("test")?;
+    let len = cut(&specimen)?;
+    holds(&specimen, len)
+}
+
+#[test]
+fn a_partition_smaller_than_its_file_system_holds_the_workloads() -> Result<(), Error> {
+    let specimen = Specimen::new("test")?;
+    let table = specimen.disk()?.table().clone();
+    let len = cut(&specimen)?;
+    let mut partitions = table.partitions().to_vec();
+    let state = partitions.iter_mut().find(|one| one.number.get() == Partition::State.number()).unwrap();
+    state.last_lba.0 -= (1 << 20) / 512;
+    let smaller = Table::new(table.disk_guid(), table.sector_size(), len, partitions).unwrap();
+    let mut file = std::fs::File::options().read(true).write(true).open(specimen.path()).unwrap();
+    apply(&smaller.steps(Side::Primary), &mut file, |file| file.sync_data()).unwrap();
+    holds(&specimen, len)
+}
+
 #[test]
 fn a_container_that_fills_it_harms_neither_this_boot_nor_the_next() -> Result<(), Error> {
     let specimen = Specimen::new("test")?;

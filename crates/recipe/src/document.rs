@@ -167,6 +167,6 @@ pub(crate) struct State {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Boot {
-    /// Time until a boot must be good, "10s" to "60min".
+    /// Time until a boot must be good, "20s" to "60min".
     pub deadline: Option<At<String>>,
 }

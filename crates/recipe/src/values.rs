@@ -192,7 +192,7 @@ impl Mode {
     }
 }
 
-/// Time until a boot must be good: 10 seconds to 60 minutes.
+/// Time until a boot must be good: 20 seconds to 60 minutes. A unit has proved itself after ten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Deadline(Duration);
 
@@ -212,8 +212,8 @@ impl Deadline {
         };
         let seconds = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(each));
         match seconds {
-            Some(n) if (10..=3600).contains(&n) => Ok(Self(Duration::from_secs(n))),
-            _ => refused("a deadline lies between 10s and 60min", remedy),
+            Some(n) if (20..=3600).contains(&n) => Ok(Self(Duration::from_secs(n))),
+            _ => refused("a deadline lies between 20s and 60min", remedy),
         }
     }
 

@@ -17,7 +17,6 @@ fn main() -> ExitCode {
             Err(_) => return usage(),
         },
         // What the faults start: see there.
-        [faults::LEAF] => Ok(()),
         [faults::BATCH, count] => faults::batch(count),
         [faults::BOMB, until] => faults::bomb(until),
         _ => return usage(),

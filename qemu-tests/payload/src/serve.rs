@@ -120,6 +120,12 @@ impl Server {
                 let bytes = request.number("bytes").unwrap_or(1 << 20);
                 now(faults::write_file(path, bytes).map(|()| b"written\n".to_vec()), 507)
             }
+            "/set" => {
+                let path = request.text("path").unwrap_or_default();
+                let value = request.text("value").unwrap_or_default();
+                now(std::fs::write(path, value).map(|()| b"set\n".to_vec()), 507)
+            }
+            "/freeze-init" => now(faults::freeze_init().map(|()| b"frozen\n".to_vec()), 500),
             "/orphans" => {
                 let count = request.number("n").unwrap_or(1000);
                 let orphans = faults::orphans(count, request.number("batch").unwrap_or(1000));
