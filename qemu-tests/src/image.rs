@@ -106,7 +106,18 @@ impl Specimen {
     /// # Errors
     /// Those of [`Image::of`], and of the copy.
     pub fn new(name: &str) -> Result<Self, Error> {
-        let image = Image::of(name)?;
+        Self::copy(Image::of(name)?)
+    }
+
+    /// A fresh copy of the disk that a build left in this folder.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Release`], and those of the copy.
+    pub fn of(folder: &Path) -> Result<Self, Error> {
+        Self::copy(Image::open(folder)?)
+    }
+
+    fn copy(image: Image) -> Result<Self, Error> {
         let temporary = std::env::temp_dir();
         let folder = tempfile::Builder::new().prefix("coracle-disk-").tempdir_in(&temporary);
         let specimen = Self { image, folder: folder.map_err(failed("create a folder in", &temporary))? };

@@ -1,14 +1,54 @@
-//! What a newcomer runs first: the demonstration, as it stands in the README.
+//! What a newcomer runs first: the demonstration, as it stands in the README, and the other examples.
 
+use std::fs;
 use std::process::Command;
 
 use coracle_qemu_tests::image::repository;
+use coracle_qemu_tests::{Deadline, Error, Exit, Machine, Specimen, http};
+
+const BOOT: u64 = 180;
+
+/// What a chore prints; it must come to a good end.
+fn dev(words: &[&str]) -> String {
+    let output = Command::new("./dev").args(words).current_dir(repository()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    said
+}
 
 #[test]
 fn the_demonstration_ends_in_an_answer_from_the_container() {
-    let output = Command::new("./dev").arg("demo").current_dir(repository()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let said = dev(&["demo"]);
     assert!(said.contains("\nHello from hello"), "{said}");
     assert!(said.contains("coracle: boot timeline"), "{said}");
+}
+
+#[test]
+fn two_pods_of_one_image_answer_side_by_side() -> Result<(), Error> {
+    let out = "build/test/examples/pair";
+    dev(&["build", "--out", out, "examples/pair/coracle.toml"]);
+    let specimen = Specimen::of(&repository().join(out))?;
+    let mut machine = Machine::start(specimen.direct("")?.forward(8080).forward(8081))?;
+    machine.wait_for("coracle: boot is good", Deadline::seconds(BOOT))?;
+    for port in [8080, 8081] {
+        let address = machine.forwarded(port)?;
+        let response = http::get(address, "/", Deadline::seconds(BOOT))?;
+        assert!(response.text().starts_with("Hello from "), "{}", response.text());
+    }
+    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
+    Ok(())
+}
+
+#[test]
+fn every_recipe_of_the_examples_is_checked() {
+    let examples = fs::read_dir(repository().join("examples")).unwrap();
+    for recipe in examples.map(|entry| entry.unwrap().path().join("coracle.toml")) {
+        let check = Command::new("cargo")
+            .args(["run", "--quiet", "--release", "--locked", "-p", "coracle", "--", "check"])
+            .arg(&recipe)
+            .current_dir(repository())
+            .output()
+            .unwrap();
+        assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+    }
 }
