@@ -85,6 +85,7 @@ fn run(boot: &mut Boot) -> Result<Infallible, Error> {
     boot.root = Some(root);
     boot.facts.root = Some(root);
     let loader = Loader::read(Path::new("/sys/firmware/efi/efivars"))?;
+    boot.facts.entry = entry::started(&loader).map(|(_, assessment)| assessment);
 
     let mut progress = || watchdog.iter().for_each(watchdog::Watchdog::feed);
     let found = find::wait(&Devices::real(), loader.esp, &root, patience(line), &mut progress)?;

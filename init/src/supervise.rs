@@ -336,7 +336,7 @@ impl Supervisor {
             self.assessment = Assessment::Missed;
             let late = self.units.iter().filter(|unit| !unit.unit.is_settled(now)).count();
             error!("boot deadline missed units={late} deadline={}s", self.machine.deadline.as_secs());
-            if self.machine.facts.get("counted").is_some_and(|counted| counted == "yes") {
+            if self.machine.is_on_trial() {
                 self.end(How::Reboot, "an entry on trial that missed its deadline");
             }
         }

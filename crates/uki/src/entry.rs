@@ -26,6 +26,11 @@ pub struct Tries {
     pub done: u8,
 }
 
+impl Tries {
+    /// What a new version is given.
+    pub const FRESH: Self = Self { left: 3, done: 0 };
+}
+
 /// What the counters say about an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Assessment {
@@ -35,6 +40,17 @@ pub enum Assessment {
     Bad,
     /// On trial.
     Indeterminate,
+}
+
+impl Assessment {
+    /// The specification's word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Bad => "bad",
+            Self::Indeterminate => "indeterminate",
+        }
+    }
 }
 
 /// The parsed name of a UKI in `EFI/Linux`.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use coracle_fat::read::{Image, Kind, Limits};
 use coracle_layout::RootHash;
 use coracle_layout::cmdline::{Cmdline, ROOT_HASH};
-use coracle_uki::{Assessment, EntryName, Uki};
+use coracle_uki::{EntryName, Uki};
 
 use super::payload;
 use super::report::{EntryFacts, Faults, chain};
@@ -105,11 +105,7 @@ fn entry(mut facts: EntryFacts, bytes: &[u8], faults: &mut Faults<'_>) -> EntryF
     let mut wrong = |what: String| faults.add(format!("{path}: {what}"));
     let name = facts.path.strip_prefix(ENTRIES).map(str::parse::<EntryName>);
     let name = name.and_then(|name| name.map_err(|error| wrong(chain(&error))).ok());
-    facts.assessment = name.map(|name| match name.assessment() {
-        Assessment::Good => "good",
-        Assessment::Bad => "bad",
-        Assessment::Indeterminate => "indeterminate",
-    });
+    facts.assessment = name.map(|name| name.assessment().word());
     let uki = match Uki::parse(bytes) {
         Ok(uki) => uki,
         Err(error) => {

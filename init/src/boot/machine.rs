@@ -8,6 +8,8 @@ use coracle_layout::{
     paths,
 };
 
+use coracle_uki::Assessment;
+
 use super::{Error, Timed};
 use crate::disk::{Devices, Disk};
 
@@ -72,6 +74,11 @@ impl Machine {
     /// A fact of stage 1 that must be there.
     pub(crate) fn fact(&self, key: &'static str) -> Result<&str, Error> {
         self.facts.get(key).map(String::as_str).ok_or(Error::Fact { fact: key })
+    }
+
+    /// Whether the boot loader counts this boot's failures: then another entry gets its turn when there are too many.
+    pub(crate) fn is_on_trial(&self) -> bool {
+        self.facts.get("entry").is_some_and(|entry| entry == Assessment::Indeterminate.word())
     }
 
     /// The disk that this system was booted from.

@@ -49,14 +49,26 @@ pub(crate) enum Outcome {
     Kept(&'static str),
 }
 
-/// The entry that was started, if it carries no counter: then nobody else counts its failures.
-pub(crate) fn own(loader: &Loader) -> Option<EntryName> {
+/// The entry that was started, and how it stood when it was. `None` where no loader started one of ours.
+pub(crate) fn started(loader: &Loader) -> Option<(EntryName, Assessment)> {
     let selected: EntryName = loader.selected.as_deref()?.parse().ok()?;
     let counted =
         loader.counted.as_deref().and_then(|path| path.rsplit('\\').next()?.parse::<EntryName>().ok());
-    // Newer loaders leave the counter out of the name they selected, but not out of the path.
-    let is_counted = counted.is_some_and(|counted| counted.version() == selected.version());
-    (selected.tries().is_none() && !is_counted).then_some(selected)
+    let counted = counted.filter(|counted| counted.version() == selected.version());
+    let assessment = match (selected.tries(), counted.and_then(|counted| counted.tries())) {
+        (None, None) => Assessment::Good,
+        // Newer loaders leave the counter out of the name they selected. The path has it as it is after this start: the
+        // last try reads as none left, and only the sum tells it from an entry that had none before.
+        (None, Some(Tries { left: 0, done })) if done != Tries::FRESH.left => Assessment::Bad,
+        (None, Some(_)) => Assessment::Indeterminate,
+        (Some(_), _) => selected.assessment(),
+    };
+    Some((selected, assessment))
+}
+
+/// The entry that was started, if it carries no counter: then nobody else counts its failures.
+pub(crate) fn own(loader: &Loader) -> Option<EntryName> {
+    started(loader).filter(|(_, assessment)| *assessment == Assessment::Good).map(|(entry, _)| entry)
 }
 
 /// The name that exhausts `own`, if another good entry is among `names`.
@@ -151,28 +163,33 @@ mod tests {
     }
 
     #[test]
-    fn only_an_entry_without_a_counter_is_ours_to_judge() {
+    fn an_entry_is_judged_as_it_stood_when_it_was_started() {
+        use Assessment::{Bad, Good, Indeterminate};
+        let (plain, other) = ("coracle_1.2.0.efi", Some("coracle_1.3.0+0-3.efi"));
         let cases = [
             (None, None, None),
-            (Some("coracle_1.2.0.efi"), None, Some("coracle_1.2.0.efi")),
-            (Some("coracle_1.2.0+3-0.efi"), Some("\\EFI\\Linux\\coracle_1.2.0+2-1.efi"), None),
-            // systemd-boot 257 and later.
-            (Some("coracle_1.2.0.efi"), Some("\\EFI\\Linux\\coracle_1.2.0+2-1.efi"), None),
-            // Left from an entry that the firmware could not start.
-            (
-                Some("coracle_1.2.0.efi"),
-                Some("\\EFI\\Linux\\coracle_1.3.0+0-3.efi"),
-                Some("coracle_1.2.0.efi"),
-            ),
             (Some("other.efi"), None, None),
+            (Some(plain), None, Some(Good)),
+            // Left from an entry that the firmware could not start.
+            (Some(plain), other, Some(Good)),
+            (Some("coracle_1.2.0+3-0.efi"), Some("coracle_1.2.0+2-1.efi"), Some(Indeterminate)),
+            (Some("coracle_1.2.0+1-2.efi"), Some("coracle_1.2.0+0-3.efi"), Some(Indeterminate)),
+            (Some("coracle_1.2.0+0-1.efi"), Some("coracle_1.2.0+0-2.efi"), Some(Bad)),
+            // systemd-boot 257 and later.
+            (Some(plain), Some("coracle_1.2.0+2-1.efi"), Some(Indeterminate)),
+            (Some(plain), Some("coracle_1.2.0+0-3.efi"), Some(Indeterminate)),
+            (Some(plain), Some("coracle_1.2.0+0-2.efi"), Some(Bad)),
+            (Some(plain), Some("coracle_1.2.0+0-4.efi"), Some(Bad)),
         ];
         for (selected, counted, want) in cases {
             let loader = Loader {
                 esp: None,
                 selected: selected.map(str::to_owned),
-                counted: counted.map(str::to_owned),
+                counted: counted.map(|name| format!("\\EFI\\Linux\\{name}")),
             };
-            assert_eq!(own(&loader), want.map(entry), "{selected:?} {counted:?}");
+            assert_eq!(started(&loader).map(|(_, assessment)| assessment), want, "{selected:?} {counted:?}");
+            let ours = (want == Some(Good)).then(|| entry(plain));
+            assert_eq!(own(&loader), ours, "only one without a counter is ours to count");
         }
     }
 
