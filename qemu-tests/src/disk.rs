@@ -10,6 +10,8 @@ use coracle_gpt::{SectorSize, Table};
 use coracle_layout::boot_record::{BootRecord, COPY_LEN, COPY_STRIDE};
 use coracle_layout::partition::Partition;
 
+use tempfile::NamedTempFile;
+
 use crate::Error;
 
 /// Where the boot entries are, in the words of mtools.
@@ -153,8 +155,14 @@ impl Disk {
     /// # Errors
     /// [`Error::Program`] with what `e2fsck` found.
     pub fn replay_journal(&self) -> Result<(), Error> {
-        successful(Command::new("e2fsck").args(["-y", "-E", "journal_only"]).arg(self.state_device()?))
-            .map(drop)
+        // In a file of its own: having replayed, e2fsck forgets where in a disk the file system began.
+        let (_, len) = self.extent(Partition::State)?;
+        let apart = NamedTempFile::new().map_err(self.failed("set aside"))?;
+        let state = self.read(Partition::State, 0, len as usize)?;
+        fs::write(apart.path(), state).map_err(self.failed("set aside"))?;
+        successful(Command::new("e2fsck").args(["-y", "-E", "journal_only"]).arg(apart.path()))?;
+        let state = fs::read(apart.path()).map_err(self.failed("set aside"))?;
+        self.write(Partition::State, 0, &state)
     }
 
     /// The names of the boot entries on the ESP, sorted.
