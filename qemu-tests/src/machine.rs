@@ -1,6 +1,7 @@
 //! A guest in QEMU: started, watched, ended, and killed when nobody holds it any more.
 
 mod config;
+mod line;
 
 use std::fs::{self, File};
 use std::io;

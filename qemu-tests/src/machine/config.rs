@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::line::{self, Line, file_option};
 use crate::probe::Accelerator;
 
 /// Words that every direct boot gets behind its own: the console, a reboot at once on panic, and no timer check, which
@@ -44,6 +45,7 @@ pub struct Config {
     memory_mib: u32,
     processors: u32,
     disks: Vec<(PathBuf, Writes)>,
+    recording: Option<PathBuf>,
     ports: Vec<u16>,
     network: bool,
     watchdog: bool,
@@ -71,6 +73,7 @@ impl Config {
             memory_mib: 256,
             processors: 1,
             disks: Vec::new(),
+            recording: None,
             ports: Vec::new(),
             network: true,
             watchdog: true,
@@ -95,6 +98,11 @@ impl Config {
     pub fn disk(mut self, path: impl Into<PathBuf>, writes: Writes) -> Self {
         self.disks.push((path.into(), writes));
         self
+    }
+
+    /// Keeps a log of every write to the first disk, see [`writes`](crate::writes), in this file, which must exist.
+    pub fn record(self, log: impl Into<PathBuf>) -> Self {
+        Self { recording: Some(log.into()), ..self }
     }
 
     /// Forwards a free port of the host to this TCP port of the guest; see [`Machine::forwarded`](super::Machine::forwarded).
@@ -160,21 +168,27 @@ impl Config {
         }
         self.boot_arguments(&mut line);
         for (index, (path, writes)) in self.disks.iter().enumerate() {
-            let snapshot = if *writes == Writes::Vanish { "on" } else { "off" };
-            let options = format!(",if=none,id=disk{index},format=raw,cache=unsafe,snapshot={snapshot}");
-            line.pair("-drive", file_option("file=", path, &options));
+            let mut recorded = "";
+            if let (0, Some(log)) = (index, &self.recording) {
+                line.pair("-blockdev", line::recorder(path, log));
+                recorded = line::RECORDED_DISK;
+            } else {
+                let snapshot = if *writes == Writes::Vanish { "on" } else { "off" };
+                let options = format!(",if=none,id=disk{index},format=raw,cache=unsafe,snapshot={snapshot}");
+                line.pair("-drive", file_option("file=", path, &options));
+            }
             // A kernel given directly is itself what is booted first.
             let order = if matches!(self.boot, Boot::Uefi { .. }) {
                 format!(",bootindex={index}")
             } else {
                 String::new()
             };
-            line.device(&format!("virtio-blk-pci,drive=disk{index}{order}"));
+            line.device(&format!("virtio-blk-pci,drive=disk{index}{order}{recorded}"));
         }
         for device in &self.devices {
             line.device(device);
         }
-        line.0
+        line.words
     }
 
     /// The guest reaches nothing outside: only forwarded ports lead in.
@@ -200,29 +214,6 @@ impl Config {
             }
         }
     }
-}
-
-#[derive(Default)]
-struct Line(Vec<OsString>);
-
-impl Line {
-    fn flags(&mut self, words: &str) {
-        self.0.extend(words.split(' ').map(OsString::from));
-    }
-
-    fn pair(&mut self, option: &str, value: impl Into<OsString>) {
-        self.0.extend([option.into(), value.into()]);
-    }
-
-    fn device(&mut self, device: &str) {
-        self.pair("-device", device);
-    }
-}
-
-/// A path inside a list of options: QEMU reads a doubled comma as one.
-fn file_option(before: &str, path: &Path, after: &str) -> OsString {
-    let path = path.to_string_lossy().replace(',', ",,");
-    format!("{before}{path}{after}").into()
 }
 
 #[cfg(test)]
@@ -271,6 +262,21 @@ mod tests {
             assert!(line.contains(part), "{part} in {line}");
         }
         assert!(!line.contains("-no-reboot") && !line.contains("-append"), "{line}");
+    }
+
+    #[test]
+    fn the_first_disk_can_be_recorded() {
+        let config = Config::direct("/k", "/i", "").disk("/a,b", Writes::Stay).disk("/c", Writes::Vanish);
+        let line = arguments(&config.record("/log"));
+        for part in [
+            "-blockdev driver=blklogwrites,node-name=disk0,",
+            "file.filename=/a,,b,file.cache.no-flush=on,log.driver=file,log.filename=/log,",
+            "virtio-blk-pci,drive=disk0,write-cache=on",
+            "file=/c,if=none,id=disk1,",
+        ] {
+            assert!(line.contains(part), "{part} in {line}");
+        }
+        assert!(line.ends_with("virtio-blk-pci,drive=disk1"), "{line}");
     }
 
     #[test]
