@@ -57,6 +57,14 @@ pub enum Error {
         /// What it does not say.
         missing: &'static str,
     },
+    /// The log of a disk's writes is none.
+    #[error("read the log {path:?}")]
+    Log {
+        /// The log.
+        path: PathBuf,
+        /// Why not.
+        source: crate::writes::Flaw,
+    },
     /// A disk has no readable partition table.
     #[error("read the partition table of {path:?}")]
     Table {

@@ -106,7 +106,7 @@ impl Specimen {
     /// # Errors
     /// Those of [`Image::of`], and of the copy.
     pub fn new(name: &str) -> Result<Self, Error> {
-        Self::copy(Image::of(name)?)
+        Self::fresh(Image::of(name)?)
     }
 
     /// A fresh copy of the disk that a build left in this folder.
@@ -114,14 +114,26 @@ impl Specimen {
     /// # Errors
     /// [`Error::File`], [`Error::Release`], and those of the copy.
     pub fn of(folder: &Path) -> Result<Self, Error> {
-        Self::copy(Image::open(folder)?)
+        Self::fresh(Image::open(folder)?)
     }
 
-    fn copy(image: Image) -> Result<Self, Error> {
+    /// Another disk that is as this one is now.
+    ///
+    /// # Errors
+    /// Those of the copy.
+    pub fn duplicate(&self) -> Result<Self, Error> {
+        Self::copy(&self.path(), self.image.clone())
+    }
+
+    fn fresh(image: Image) -> Result<Self, Error> {
+        Self::copy(&image.file("raw")?, image)
+    }
+
+    fn copy(disk: &Path, image: Image) -> Result<Self, Error> {
         let temporary = std::env::temp_dir();
         let folder = tempfile::Builder::new().prefix("coracle-disk-").tempdir_in(&temporary);
         let specimen = Self { image, folder: folder.map_err(failed("create a folder in", &temporary))? };
-        disk::copy(&specimen.image.file("raw")?, &specimen.path())?;
+        disk::copy(disk, &specimen.path())?;
         Ok(specimen)
     }
 

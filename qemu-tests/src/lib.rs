@@ -8,11 +8,16 @@
 //! | [`probe`] | whether hardware acceleration really runs a guest |
 //! | [`http`] | a bounded GET on a forwarded port |
 //! | [`disk`] | what a boot left on the disk, and how to damage it |
+//! | [`writes`] | what was written to a disk, by the log of it |
+//! | [`recording`] | recorded runs, kept for the next time |
+//! | [`crash`] | what may be on a disk when the power goes |
+//! | [`sample`] | which of many cases run |
 //! | [`image`] | what is booted: images built from recipes, each on a disk of its own |
 //!
 //! Every wait has a [`Deadline`]; a machine that goes out of scope is killed.
 
 pub mod console;
+pub mod crash;
 mod deadline;
 pub mod disk;
 mod error;
@@ -21,6 +26,9 @@ pub mod image;
 pub mod machine;
 pub mod probe;
 pub mod qmp;
+pub mod recording;
+pub mod sample;
+pub mod writes;
 
 pub use deadline::Deadline;
 pub use error::Error;
