@@ -1,51 +1,90 @@
-//! Wherever the power goes during the first boot, the next one comes up whole.
+//! Wherever the power goes during the first boot, at any block that it writes, the next boot comes up whole.
 
-use coracle_gpt::{SectorSize, check_both};
-use coracle_qemu_tests::{Deadline, Error, Exit, Machine, Specimen};
 use std::fs::File;
 use std::time::Duration;
 
+use coracle_gpt::{SectorSize, check_both};
+use coracle_layout::partition::Partition;
+use coracle_qemu_tests::crash::{self, State};
+use coracle_qemu_tests::disk::Disk;
+use coracle_qemu_tests::recording::Recording;
+use coracle_qemu_tests::sample::Sample;
+use coracle_qemu_tests::writes::Event;
+use coracle_qemu_tests::{Config, Deadline, Error, Exit, Machine, Specimen};
+
 const BOOT: u64 = 180;
-
-/// Lines of a first boot between which something is written, in order.
-const MOMENTS: [&str; 7] = [
-    "Run /init as init process",
-    "coracle: root opened",
-    "coracle: partition table written",
-    "EXT4-fs (vda7): mounted",
-    "coracle: machine identifier made",
-    "coracle: boot phases done",
-    "coracle: running name=confined",
-];
-
-/// How long after the line.
-const DELAYS: [u64; 3] = [0, 15, 60];
+/// By so much the disk is larger than the image: the state partition gains what it had, and whole groups of blocks.
+const GROWTH: u64 = 300 << 20;
+/// How long a run of some cases may go on.
+const BUDGET: Duration = Duration::from_secs(150);
 
 #[test]
 fn every_cut_is_survived() -> Result<(), Error> {
-    for (moment, delay) in MOMENTS.iter().flat_map(|moment| DELAYS.map(|delay| (*moment, delay))) {
-        let specimen = Specimen::new("test")?;
-        let mut machine = Machine::start(specimen.direct("")?)?;
-        machine.wait_for(moment, Deadline::seconds(BOOT))?;
-        std::thread::sleep(Duration::from_millis(delay));
-        machine.cut_power()?;
+    let fresh = Specimen::new("test")?;
+    fresh.disk()?.resize(len(&fresh) + GROWTH)?;
+    let recording = Recording::of("first-boot", &fresh, first_boot)?;
+    let events = recording.events()?;
+    let flushes = events.iter().filter(|event| **event == Event::Flush).count();
+    assert!(flushes > 10, "the log has the flushes, so what is not owed is known: {flushes}");
 
-        let mut machine = Machine::start(specimen.direct("")?)?;
-        machine.wait_for("coracle: boot phases done phases=10 degraded=0", Deadline::seconds(BOOT))?;
-        machine.wait_for("confined: payload: serving", Deadline::seconds(BOOT))?;
-        assert_eq!(
-            machine.power_off(Deadline::seconds(BOOT))?,
-            Exit::PowerOff,
-            "{delay} ms after {moment:?}"
-        );
-
-        let disk = specimen.disk()?;
-        disk.check_state()?;
-        let mut file = File::open(specimen.path()).unwrap();
-        let len = file.metadata().unwrap().len();
-        let sound = check_both(&mut file, len, SectorSize::B512).unwrap().is_sound();
-        assert!(sound && disk.table().disk_guid().is_random(), "{delay} ms after {moment:?}");
-        assert!(disk.state_file("/lib/coracle/init/machine-id")?.is_some(), "{delay} ms after {moment:?}");
-    }
+    let sample = Sample::new("power cut in first boot", recording.progress(), BUDGET)?;
+    let base = File::open(fresh.path()).unwrap();
+    let states = crash::states(&events, &base, sample.seed()).unwrap();
+    let cases = states.into_iter().map(|state| (state.name(), state)).collect();
+    sample.run(cases, |state| survives(state, &events, &fresh))?.expect_success();
     Ok(())
+}
+
+/// From power on to an orderly power off after the boot has come to a good end.
+fn first_boot(config: Config) -> Result<(), Error> {
+    let mut machine = Machine::start(config)?;
+    machine.wait_for("confined: payload: serving", Deadline::seconds(BOOT))?;
+    machine.wait_for("coracle: boot record cleared", Deadline::seconds(BOOT))?;
+    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
+    Ok(())
+}
+
+fn survives(state: &State, events: &[Event<'_>], fresh: &Specimen) -> Result<(), Error> {
+    let specimen = fresh.duplicate()?;
+    let file = File::options().read(true).write(true).open(specimen.path()).unwrap();
+    state.write(events, &file).unwrap();
+
+    let mut machine = Machine::start(specimen.direct("")?)?;
+    let phases = machine.wait_for("coracle: boot phases done", Deadline::seconds(BOOT))?;
+    assert!(phases.ends_with("degraded=0"), "{}", machine.console().tail());
+    let unusable = machine.console().find("coracle: the state partition cannot be used");
+    assert_eq!(unusable, None, "{}", machine.console().tail());
+    machine.wait_for("confined: payload: serving", Deadline::seconds(BOOT))?;
+    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
+    is_whole(&specimen)
+}
+
+/// The disk has everything that a first boot gives it.
+fn is_whole(specimen: &Specimen) -> Result<(), Error> {
+    let disk = specimen.disk()?;
+    disk.check_state()?;
+    let mut file = File::open(specimen.path()).unwrap();
+    let both = check_both(&mut file, len(specimen), SectorSize::B512).unwrap();
+    assert!(both.is_sound(), "{both:?}");
+    assert!(disk.table().disk_guid().is_random());
+    assert_eq!(disk.table().disk_bytes(), len(specimen));
+    let (start, bytes) = disk.extent(Partition::State)?;
+    assert!(len(specimen) - (start + bytes) <= 2 << 20, "state reaches to the end");
+    assert_eq!(state_blocks(&disk)?, bytes / 4096, "and so does the file system in it");
+    let id = disk.state_file("/lib/coracle/init/machine-id")?;
+    assert!(id.as_ref().is_some_and(|id| id.len() == 33), "{id:?}");
+    let record = disk.boot_record()?;
+    let entry = record.entry(&specimen.image().root_hash()?).expect("the boot was counted");
+    assert_eq!((entry.attempts, entry.evidenced), (0, 0), "and came to a good end");
+    Ok(())
+}
+
+/// The blocks of the file system, by the low half of its superblock's count.
+fn state_blocks(disk: &Disk) -> Result<u64, Error> {
+    let count = disk.read(Partition::State, 1024 + 4, 4)?;
+    Ok(u32::from_le_bytes(count.try_into().unwrap()).into())
+}
+
+fn len(specimen: &Specimen) -> u64 {
+    specimen.path().metadata().unwrap().len()
 }
