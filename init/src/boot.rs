@@ -5,6 +5,7 @@ mod machine;
 mod mounts;
 mod pstore;
 mod state;
+mod superblock;
 mod sysctl;
 
 use std::time::Duration;

@@ -2,28 +2,26 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{Read, Seek, SeekFrom},
+    io::{Seek, SeekFrom},
     os::fd::AsFd,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use coracle_fence::{ext4, partition};
 use coracle_gpt::{Growth, Guid, Side, Table, apply};
 use coracle_layout::{partition::Partition, paths};
 use rustix::rand::{GetRandomFlags, getrandom};
-use sys_mount::{Mount, MountFlags};
+use sys_mount::{Mount, MountFlags, UnmountFlags, unmount};
 
-use super::{Error, Machine, Mode, machine::OnStateFailure};
+use super::{
+    Error, Machine, Mode,
+    machine::OnStateFailure,
+    superblock::{BLOCK_LEN, Superblock},
+};
 use crate::{
     disk::Disk,
     log::{Chain, error, info, warning},
 };
-
-/// Bytes of an ext4 block, as the builder makes the filesystem.
-const BLOCK_LEN: u64 = 4096;
-/// Where an ext4 superblock is, and its length.
-const SUPERBLOCK_AT: u64 = 1024;
-const SUPERBLOCK_LEN: usize = 1024;
 
 /// Gives disk and partitions random identifiers at the first boot, and the state partition what has been added to the disk.
 ///
@@ -86,14 +84,35 @@ fn device(machine: &Machine) -> Result<PathBuf, Error> {
     Ok(machine.disk()?.partition(Partition::State)?.path.clone())
 }
 
-/// Mounts the state partition; the kernel replays its journal.
+/// Mounts the state partition, once it is as the kernel wants it.
 pub(super) fn mount(machine: &mut Machine) -> Result<(), Error> {
     let device = device(machine)?;
+    let object = device.to_string_lossy().into_owned();
+    let file = File::open(&device).map_err(Error::os("open", &object))?;
+    let superblock = Superblock::read(&file).map_err(Error::os("read", &object))?;
+    drop(file);
+    if superblock.needs_recovery() {
+        replay_journal(&device)?;
+    }
+    mount_with(&device, MountFlags::empty())
+}
+
+/// Replays the journal, by a mount that ends at once.
+///
+/// ext4 takes its size from the superblock before it replays the journal. Where the power went while the filesystem grew,
+/// the journal has another size; a mount that goes on then cannot allocate blocks ("Structure needs cleaning"). The next
+/// one knows. Power lost here means that the journal is replayed again.
+fn replay_journal(device: &Path) -> Result<(), Error> {
+    mount_with(device, MountFlags::RDONLY)?;
+    unmount(paths::STATE, UnmountFlags::empty()).map_err(Error::os("unmount", paths::STATE))
+}
+
+fn mount_with(device: &Path, flags: MountFlags) -> Result<(), Error> {
     Mount::builder()
         .fstype("ext4")
-        .flags(MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME)
+        .flags(flags | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME)
         .data("errors=remount-ro,commit=5")
-        .mount(&device, paths::STATE)
+        .mount(device, paths::STATE)
         .map(drop)
         .map_err(Error::os("mount the state partition", device.to_string_lossy()))
 }
@@ -124,67 +143,20 @@ pub(super) fn grow_filesystem(machine: &mut Machine) -> Result<(), Error> {
     let object = path.to_string_lossy().into_owned();
     let mut raw = File::open(&path).map_err(Error::os("open", &object))?;
     let len = raw.seek(SeekFrom::End(0)).map_err(Error::os("measure", &object))?;
-    let mut superblock = [0; SUPERBLOCK_LEN];
-    raw.seek(SeekFrom::Start(SUPERBLOCK_AT))
-        .and_then(|_| raw.read_exact(&mut superblock))
-        .map_err(Error::os("read", &object))?;
+    let superblock = Superblock::read(&raw).map_err(Error::os("read", &object))?;
     let root = File::open(paths::STATE).map_err(Error::os("open", paths::STATE))?;
     let fence = |action| {
         let object = object.clone();
         move |source| Error::Fence { action, object, source }
     };
     let wanted = len / BLOCK_LEN;
-    if blocks(&superblock) < wanted {
+    if superblock.blocks() < wanted {
         ext4::resize(root.as_fd(), wanted).map_err(fence("grow"))?;
         info!("state filesystem grown device={object} blocks={wanted}");
     }
-    if !Guid::from_bytes(uuid(&superblock)).is_random() {
+    if !superblock.uuid().is_random() {
         ext4::set_uuid(root.as_fd(), Guid::from_random(random_bytes()?).to_bytes())
             .map_err(fence("identify"))?;
     }
     Ok(())
-}
-
-/// The blocks that an ext4 filesystem has, by its superblock (fs/ext4/ext4.h): the low half at 4, the high half at 336. What
-/// `statvfs` tells leaves out journal and tables, which are a quarter of a small one.
-fn blocks(superblock: &[u8; SUPERBLOCK_LEN]) -> u64 {
-    let half = |at: usize| {
-        let bytes = superblock.get(at..).and_then(<[u8]>::first_chunk).copied();
-        u64::from(u32::from_le_bytes(bytes.unwrap_or_default()))
-    };
-    half(4) | half(336) << 32
-}
-
-/// Its identifier, at 104.
-fn uuid(superblock: &[u8; SUPERBLOCK_LEN]) -> [u8; 16] {
-    superblock.get(104..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use std::process::Command;
-
-    #[test]
-    fn a_superblock_tells_size_and_identifier_as_mke2fs_wrote_them() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let id = "01234567-89ab-4def-8123-456789abcdef";
-        let path = std::env::var("PATH").unwrap() + ":/usr/sbin:/sbin";
-        let made = Command::new("mke2fs")
-            .args(["-q", "-t", "ext4", "-b", "4096", "-U", id])
-            .arg(file.path())
-            .arg("20M")
-            .env("PATH", path)
-            .status();
-        assert!(made.unwrap().success());
-        let mut superblock = [0; SUPERBLOCK_LEN];
-        let mut raw = File::open(file.path()).unwrap();
-        raw.seek(SeekFrom::Start(SUPERBLOCK_AT)).and_then(|_| raw.read_exact(&mut superblock)).unwrap();
-        assert_eq!(blocks(&superblock), (20 << 20) / BLOCK_LEN);
-        let hex: String = uuid(&superblock).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, id.replace('-', ""));
-        superblock[336] = 2;
-        assert_eq!(blocks(&superblock), (2 << 32) | ((20 << 20) / BLOCK_LEN));
-    }
 }
