@@ -88,8 +88,13 @@ fn device(machine: &Machine) -> Result<PathBuf, Error> {
 pub(super) fn mount(machine: &mut Machine) -> Result<(), Error> {
     let device = device(machine)?;
     let object = device.to_string_lossy().into_owned();
-    let file = File::open(&device).map_err(Error::os("open", &object))?;
-    let superblock = Superblock::read(&file).map_err(Error::os("read", &object))?;
+    let file = OpenOptions::new().read(true).write(true).open(&device).map_err(Error::os("open", &object))?;
+    let mut superblock = Superblock::read(&file).map_err(Error::os("read", &object))?;
+    let len = (&file).seek(SeekFrom::End(0)).map_err(Error::os("measure", &object))?;
+    if superblock.is_torn(len) {
+        superblock.mend(&file).map_err(Error::os("mend the superblock of", &object))?;
+        warning!("state superblock was torn and is mended device={object}");
+    }
     drop(file);
     if superblock.needs_recovery() {
         replay_journal(&device)?;

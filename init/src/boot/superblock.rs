@@ -3,9 +3,18 @@
 //! | offset | size | field |
 //! |---|---|---|
 //! | 4 | 4 | blocks, the low half |
+//! | 24 | 4 | a block is 1024 bytes, doubled so often |
+//! | 32 | 4 | blocks of a group |
+//! | 56 | 2 | magic `0xef53` |
+//! | 88 | 2 | bytes of an inode |
 //! | 96 | 4 | features one must know; 4: the journal is to be replayed |
+//! | 100 | 4 | features one must know to write; 0x400: everything has checksums |
 //! | 104 | 16 | UUID |
 //! | 336 | 4 | blocks, the high half |
+//! | 1020 | 4 | checksum: CRC-32C of everything before, not inverted |
+//!
+//! It is two sectors of a disk that writes sectors of 512 bytes, and power lost between them leaves one old and one new. The
+//! kernel refuses that, nothing on the machine would repair it, and a filesystem this small has no second superblock.
 
 use std::{
     fs::File,
@@ -14,13 +23,20 @@ use std::{
 };
 
 use coracle_gpt::Guid;
+use crc::{CRC_32_ISCSI, Crc, NoTable};
 
 /// Bytes of a block, as the builder makes the filesystem.
 pub(super) const BLOCK_LEN: u64 = 4096;
 /// Where the superblock is.
 const AT: u64 = 1024;
 const LEN: usize = 1024;
+const SECTOR_LEN: usize = 512;
+const MAGIC: u16 = 0xef53;
+const INODE_LEN: u16 = 256;
 const NEEDS_RECOVERY: u32 = 4;
+const METADATA_CHECKSUMS: u32 = 0x400;
+const CHECKSUM_AT: usize = LEN - 4;
+const CRC32C: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISCSI);
 
 /// A superblock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +69,51 @@ impl Superblock {
         self.word(96) & NEEDS_RECOVERY != 0
     }
 
+    /// Whether it is one of ours, on a partition of this length, and all that is wrong is the checksum, which is what a torn
+    /// write leaves: it is in the second sector, where nothing else changes that the kernel relies on.
+    ///
+    /// Rot is not taken for it. A bit that flipped explains the checksum; more bits do not leave what never changes in place.
+    pub(super) fn is_torn(&self, partition_len: u64) -> bool {
+        let is_ours = self.half(56) == MAGIC
+            && self.word(100) & METADATA_CHECKSUMS != 0
+            && 1024_u64.checked_shl(self.word(24)) == Some(BLOCK_LEN)
+            && u64::from(self.word(32)) == 8 * BLOCK_LEN
+            && self.half(88) == INODE_LEN
+            && self.blocks() > 0
+            && self.blocks() <= partition_len / BLOCK_LEN;
+        is_ours && self.checksum() != self.word(CHECKSUM_AT) && !self.has_flipped_bit()
+    }
+
+    /// Gives it the checksum that fits, by a write of one sector: power lost here means that it is done at the next boot.
+    pub(super) fn mend(&mut self, partition: &File) -> io::Result<()> {
+        let checksum = self.checksum().to_le_bytes();
+        for (byte, right) in self.bytes.iter_mut().skip(CHECKSUM_AT).zip(checksum) {
+            *byte = right;
+        }
+        let second = self.bytes.last_chunk::<SECTOR_LEN>().ok_or(ErrorKind::InvalidData)?;
+        partition.write_all_at(second, AT + SECTOR_LEN as u64)?;
+        partition.sync_all()
+    }
+
+    fn checksum(&self) -> u32 {
+        !CRC32C.checksum(self.bytes.get(..CHECKSUM_AT).unwrap_or_default())
+    }
+
+    /// Whether it would be whole with one bit inverted.
+    fn has_flipped_bit(&self) -> bool {
+        (0..LEN * 8).any(|bit| {
+            let mut other = *self;
+            other.bytes.iter_mut().skip(bit / 8).take(1).for_each(|byte| *byte ^= 1 << (bit % 8));
+            other.checksum() == other.word(CHECKSUM_AT)
+        })
+    }
+
     fn word(&self, at: usize) -> u32 {
         u32::from_le_bytes(self.field(at))
+    }
+
+    fn half(&self, at: usize) -> u16 {
+        u16::from_le_bytes(self.field(at))
     }
 
     fn field<const N: usize>(&self, at: usize) -> [u8; N] {
@@ -87,17 +146,68 @@ mod tests {
         file
     }
 
+    /// As the kernel changes it when it mounts: mounted once more, the journal in use.
+    fn mounted(before: &Superblock) -> Superblock {
+        let mut after = *before;
+        after.bytes[52] += 1;
+        after.bytes[96] |= NEEDS_RECOVERY as u8;
+        let checksum = after.checksum().to_le_bytes();
+        after.bytes[CHECKSUM_AT..].copy_from_slice(&checksum);
+        after
+    }
+
     #[test]
     fn it_tells_size_and_identifier_as_mke2fs_wrote_them() {
         let file = filesystem();
         let mut superblock = Superblock::read(file.as_file()).unwrap();
         assert_eq!(superblock.blocks(), PARTITION / BLOCK_LEN);
-        assert!(!superblock.needs_recovery());
+        assert_eq!(superblock.checksum(), superblock.word(CHECKSUM_AT));
+        assert!(!superblock.needs_recovery() && mounted(&superblock).needs_recovery());
         let hex: String = superblock.field::<16>(104).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, ID.replace('-', ""));
-        superblock.bytes[96] |= NEEDS_RECOVERY as u8;
-        assert!(superblock.needs_recovery());
         superblock.bytes[336] = 2;
         assert_eq!(superblock.blocks(), (2 << 32) | (PARTITION / BLOCK_LEN));
+    }
+
+    #[test]
+    fn a_torn_one_is_mended_and_sound_again() {
+        let old = Superblock::read(filesystem().as_file()).unwrap();
+        let new = mounted(&old);
+        for (first, second) in [(new, old), (old, new)] {
+            let file = filesystem();
+            let torn = [&first.bytes[..SECTOR_LEN], &second.bytes[SECTOR_LEN..]].concat();
+            file.as_file().write_all_at(&torn, AT).unwrap();
+            assert!(!run("dumpe2fs", &["-h"], &file), "which nobody reads");
+            let mut superblock = Superblock::read(file.as_file()).unwrap();
+            assert!(superblock.is_torn(PARTITION));
+            superblock.mend(file.as_file()).unwrap();
+            assert!(!superblock.is_torn(PARTITION));
+            assert_eq!(Superblock::read(file.as_file()).unwrap(), superblock);
+            assert_eq!(superblock, first, "whatever is new is in the first sector");
+            assert!(run("dumpe2fs", &["-h"], &file));
+        }
+    }
+
+    #[test]
+    fn neither_a_whole_one_nor_rot_nor_a_stranger_is_torn() {
+        let whole = Superblock::read(filesystem().as_file()).unwrap();
+        assert!(!whole.is_torn(PARTITION));
+        let mut torn = whole;
+        torn.bytes[52] += 3;
+        assert!(torn.is_torn(PARTITION));
+        assert!(!torn.is_torn(PARTITION - BLOCK_LEN), "larger than its partition");
+        for bit in [0, 4 * 8, 52 * 8 + 7, 511 * 8, 600 * 8 + 3, CHECKSUM_AT * 8 + 31] {
+            let mut rotten = whole;
+            rotten.bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(!rotten.is_torn(PARTITION), "bit {bit}");
+        }
+        for field in [24, 32, 56, 88, 100] {
+            let mut strange = torn;
+            strange.bytes[field..field + 2].fill(0xe9);
+            assert!(!strange.is_torn(PARTITION), "{field}");
+        }
+        assert!(!Superblock { bytes: [0; LEN] }.is_torn(PARTITION));
+        assert!(!Superblock { bytes: [0xff; LEN] }.is_torn(PARTITION));
+        assert_eq!(Superblock::read(&tempfile::tempfile().unwrap()).unwrap().bytes, [0; LEN]);
     }
 }
