@@ -91,8 +91,8 @@ pub struct Report {
 impl Sample {
     /// What the environment asks for. A few cases are as many as begin within `budget`.
     ///
-    /// `progress` is kept while all cases have not passed, and belongs to what makes the cases what they are: other cases,
-    /// another file. It keeps the seed, too, so that a run that goes on has the same cases.
+    /// `progress` is kept until all cases have passed, and belongs to what makes the cases what they are: other cases, another
+    /// file. It keeps the seed, too, so that a run that goes on has the same cases.
     ///
     /// # Errors
     /// [`Error::File`] of `progress`.
@@ -183,6 +183,9 @@ impl Sample {
             }
         }
         report.took = clock.waited();
+        if progress.is_some() && report.passed + report.before == total {
+            fs::remove_file(&self.progress).map_err(self.failed("remove"))?;
+        }
         say(&report.summary());
         Ok(report)
     }
