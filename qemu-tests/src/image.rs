@@ -13,8 +13,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use programs::{builder, output, static_programs};
-pub use programs::{initramfs, initramfs_with, kernel, repository, static_program};
+use programs::{builder, static_programs};
+pub use programs::{initramfs, initramfs_with, kernel, output, repository, static_program};
 
 use crate::disk::{self, Disk};
 use crate::machine::Writes;
@@ -55,6 +55,17 @@ impl Image {
             None => Self::open(&build(name)?)?,
         };
         Ok(known.entry(name.to_owned()).or_insert(image).clone())
+    }
+
+    /// The image of the recipe `examples/NAME`, built anew under `build/examples`.
+    ///
+    /// # Errors
+    /// Those of [`of`](Self::of).
+    pub fn example(name: &str) -> Result<Self, Error> {
+        let out = repository().join("build/examples").join(name);
+        let recipe = format!("examples/{name}/coracle.toml");
+        output(Command::new("./dev").args(["build", "--out"]).arg(&out).arg(recipe))?;
+        Self::open(&out)
     }
 
     fn open(folder: &Path) -> Result<Self, Error> {
@@ -106,15 +117,15 @@ impl Specimen {
     /// # Errors
     /// Those of [`Image::of`], and of the copy.
     pub fn new(name: &str) -> Result<Self, Error> {
-        Self::fresh(Image::of(name)?)
+        Self::of(Image::of(name)?)
     }
 
-    /// A fresh copy of the disk that a build left in this folder.
+    /// A fresh copy of an image's disk.
     ///
     /// # Errors
-    /// [`Error::File`], [`Error::Release`], and those of the copy.
-    pub fn of(folder: &Path) -> Result<Self, Error> {
-        Self::fresh(Image::open(folder)?)
+    /// [`Error::Release`], and those of the copy.
+    pub fn of(image: Image) -> Result<Self, Error> {
+        Self::copy(&image.file("raw")?, image)
     }
 
     /// Another disk that is as this one is now.
@@ -123,10 +134,6 @@ impl Specimen {
     /// Those of the copy.
     pub fn duplicate(&self) -> Result<Self, Error> {
         Self::copy(&self.path(), self.image.clone())
-    }
-
-    fn fresh(image: Image) -> Result<Self, Error> {
-        Self::copy(&image.file("raw")?, image)
     }
 
     fn copy(disk: &Path, image: Image) -> Result<Self, Error> {

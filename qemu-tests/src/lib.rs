@@ -13,6 +13,7 @@
 //! | [`crash`] | what may be on a disk when the power goes |
 //! | [`sample`] | which of many cases run |
 //! | [`image`] | what is booted: images built from recipes, each on a disk of its own |
+//! | [`measure`] | the rows of a benchmark, as a table or as JSON |
 //!
 //! Every wait has a [`Deadline`]; a machine that goes out of scope is killed.
 
@@ -24,6 +25,7 @@ mod error;
 pub mod http;
 pub mod image;
 pub mod machine;
+pub mod measure;
 pub mod probe;
 pub mod qmp;
 pub mod recording;

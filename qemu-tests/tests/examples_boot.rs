@@ -3,31 +3,23 @@
 use std::fs;
 use std::process::Command;
 
-use coracle_qemu_tests::image::repository;
+use coracle_qemu_tests::image::{Image, repository};
 use coracle_qemu_tests::{Deadline, Error, Exit, Machine, Specimen, http};
 
 const BOOT: u64 = 180;
 
-/// What a chore prints; it must come to a good end.
-fn dev(words: &[&str]) -> String {
-    let output = Command::new("./dev").args(words).current_dir(repository()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    said
-}
-
 #[test]
 fn the_demonstration_ends_in_an_answer_from_the_container() {
-    let said = dev(&["demo"]);
+    let output = Command::new("./dev").arg("demo").current_dir(repository()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("\nHello from hello"), "{said}");
     assert!(said.contains("coracle: boot timeline"), "{said}");
 }
 
 #[test]
 fn two_pods_of_one_image_answer_side_by_side() -> Result<(), Error> {
-    let out = "build/test/examples/pair";
-    dev(&["build", "--out", out, "examples/pair/coracle.toml"]);
-    let specimen = Specimen::of(&repository().join(out))?;
+    let specimen = Specimen::of(Image::example("pair")?)?;
     let mut machine = Machine::start(specimen.direct("")?.forward(8080).forward(8081))?;
     machine.wait_for("coracle: boot is good", Deadline::seconds(BOOT))?;
     for port in [8080, 8081] {

@@ -81,7 +81,10 @@ pub fn initramfs_with(package: &str, program: &str) -> Result<NamedTempFile, Err
 }
 
 /// Runs a command in the repository and returns what it prints.
-pub(super) fn output(command: &mut Command) -> Result<String, Error> {
+///
+/// # Errors
+/// [`Error::Run`], or [`Error::Program`] with what it said.
+pub fn output(command: &mut Command) -> Result<String, Error> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command
         .current_dir(repository())
