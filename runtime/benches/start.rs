@@ -1,7 +1,8 @@
 //! How long a container takes from the call to the end of its program, against a bare floor: the same namespaces, cgroup, kinds of
 //! mounts and filter, made with as few calls as they take and nothing checked; no user namespace, no id-mapping, nothing masked.
 //!
-//! The subjects take turns. With `--json`, one line a subject. Needs root and a cgroup2 mount; quote ratios, not times.
+//! The subjects take turns, `--runs N` of each. With `--json`, one line a subject. Needs root and a cgroup2 mount; quote ratios,
+//! not times.
 
 #[path = "../tests/start/harness.rs"]
 #[allow(dead_code, reason = "the tests use the rest")]
@@ -37,11 +38,12 @@ use rustix::{
     thread::set_no_new_privs,
 };
 
-const ROUNDS: usize = 200;
+/// Runs of each subject unless the command line says otherwise.
+const RUNS: usize = 200;
 const SUBJECTS: [&str; 3] = ["floor", "start", "start, host's user namespace"];
 
 fn main() {
-    let json = std::env::args().any(|word| word == "--json");
+    let (json, runs) = options();
     let container = Container::new(&["exit:0"]);
     // As images have them.
     for folder in ["dev", "etc", "proc", "sys"] {
@@ -59,7 +61,7 @@ fn main() {
     let setting = Start { scratch: None, output: null.as_fd() };
 
     let mut times: [Vec<Duration>; 3] = Default::default();
-    for _ in 0..ROUNDS {
+    for _ in 0..runs {
         times[0].push(timed(|| floor.start(&cgroup)));
         for (at, prepared) in prepared.iter().enumerate() {
             times[at + 1].push(timed(|| start(prepared, &cgroup, &setting).unwrap().pidfd));
@@ -80,13 +82,32 @@ fn main() {
         let ratio = median.as_secs_f64() / base.as_secs_f64();
         if json {
             println!(
-                "{{\"bench\":\"start\",\"case\":\"static program\",\"subject\":\"{subject}\",\"unit\":\"us\",\
-                 \"median\":{median_us},\"min\":{least_us},\"runs\":{ROUNDS}}}"
+                "{{\"bench\":\"runtime\",\"case\":\"static program\",\"subject\":\"{subject}\",\"unit\":\"us\",\
+                 \"median\":{median_us},\"min\":{least_us},\"runs\":{runs}}}"
             );
         } else {
             println!("{subject:30} {median_us:6} us median, {least_us:6} us least, {ratio:.2} of the floor");
         }
     }
+}
+
+/// Whether JSON is asked for, and how many runs.
+fn options() -> (bool, usize) {
+    let (mut json, mut runs) = (false, RUNS);
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            // cargo's own.
+            "--bench" => {}
+            "--json" => json = true,
+            "--runs" => {
+                let number = words.next().and_then(|number| number.parse().ok()).filter(|runs| *runs > 0);
+                runs = number.expect("--runs needs a number, at least 1");
+            }
+            _ => panic!("{word:?} is none of --json, --runs N"),
+        }
+    }
+    (json, runs)
 }
 
 fn timed(start: impl FnOnce() -> OwnedFd) -> Duration {
