@@ -31,7 +31,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         Some("starve") => {
             let watchdog = File::options().write(true).open("/dev/watchdog0")?;
-            let seconds = coracle_fence::watchdog::set_timeout(watchdog.as_fd(), 2)?;
+            // The shortest that both kinds take: Intel's counts in 0.6 s and not less than four of them.
+            let seconds = coracle_fence::watchdog::set_timeout(watchdog.as_fd(), 3)?;
             println!("guest: watchdog {seconds} s");
             loop {
                 thread::sleep(Duration::from_secs(60));

@@ -1,6 +1,7 @@
 //! A guest in QEMU: started, watched, ended, and killed when nobody holds it any more.
 
 mod config;
+mod hardware;
 mod line;
 
 use std::fs::{self, File};
@@ -14,6 +15,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 pub use config::{Config, Reset, Writes};
+pub use hardware::{Board, Bus, Nic};
 
 use crate::console::Console;
 use crate::probe::{self, Accelerator};

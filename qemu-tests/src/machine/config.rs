@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::hardware::{Board, Bus, Nic};
 use super::line::{self, Line, file_option};
 use crate::probe::Accelerator;
 
@@ -38,20 +39,23 @@ pub enum Reset {
     Boots,
 }
 
-/// A machine to be started. Unless said otherwise: 256 MiB, one processor, network, entropy and watchdog, no disk.
+/// A machine to be started. Unless said otherwise: a PC with 256 MiB, one processor, virtio devices, network, entropy and
+/// watchdog, no disk.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub(super) boot: Boot,
+    board: Board,
     memory_mib: u32,
     processors: u32,
+    bus: Bus,
     disks: Vec<(PathBuf, Writes)>,
     recording: Option<PathBuf>,
     ports: Vec<u16>,
-    network: bool,
+    nic: Option<Nic>,
     watchdog: bool,
     icount: Option<u8>,
     reset: Reset,
-    devices: Vec<String>,
+    options: Vec<(&'static str, String)>,
     pub(super) accelerator: Option<Accelerator>,
 }
 
@@ -70,18 +74,25 @@ impl Config {
     fn new(boot: Boot) -> Self {
         Self {
             boot,
+            board: Board::Q35,
             memory_mib: 256,
             processors: 1,
+            bus: Bus::Virtio,
             disks: Vec::new(),
             recording: None,
             ports: Vec::new(),
-            network: true,
+            nic: Some(Nic::Virtio),
             watchdog: true,
             icount: None,
             reset: Reset::Ends,
-            devices: Vec::new(),
+            options: Vec::new(),
             accelerator: None,
         }
+    }
+
+    /// Sets the board. One without PCI has no watchdog.
+    pub fn board(self, board: Board) -> Self {
+        Self { board, ..self }
     }
 
     /// Sets the memory.
@@ -92,6 +103,11 @@ impl Config {
     /// Sets the number of processors.
     pub fn processors(self, processors: u32) -> Self {
         Self { processors, ..self }
+    }
+
+    /// Sets what disks hang on.
+    pub fn bus(self, bus: Bus) -> Self {
+        Self { bus, ..self }
     }
 
     /// Adds a raw disk.
@@ -111,9 +127,14 @@ impl Config {
         self
     }
 
+    /// Sets the network card.
+    pub fn nic(self, nic: Nic) -> Self {
+        Self { nic: Some(nic), ..self }
+    }
+
     /// Leaves out the network card.
     pub fn without_network(self) -> Self {
-        Self { network: false, ..self }
+        Self { nic: None, ..self }
     }
 
     /// Leaves out the watchdog.
@@ -132,8 +153,13 @@ impl Config {
     }
 
     /// Adds a device in QEMU's words, as `virtio-keyboard-pci`.
-    pub fn device(mut self, device: &str) -> Self {
-        self.devices.push(device.to_owned());
+    pub fn device(self, device: &str) -> Self {
+        self.option("-device", device)
+    }
+
+    /// Adds an option in QEMU's words, as `-machine` and `i8042=off`.
+    pub fn option(mut self, option: &'static str, value: &str) -> Self {
+        self.options.push((option, value.to_owned()));
         self
     }
 
@@ -145,28 +171,40 @@ impl Config {
     /// The command line of QEMU, with console and monitor in `folder`. The machine waits for the monitor's `cont`.
     pub(super) fn arguments(&self, folder: &Path, accelerator: Accelerator) -> Vec<OsString> {
         let mut line = Line::default();
-        line.flags("-nodefaults -no-user-config -display none -S -machine q35 -cpu max");
+        line.flags("-nodefaults -no-user-config -display none -S -cpu max");
+        line.pair("-machine", self.board.name());
         line.pair("-accel", accelerator.name());
         line.pair("-m", format!("{}M", self.memory_mib));
         line.pair("-smp", self.processors.to_string());
         line.pair("-chardev", file_option("file,id=console,path=", &folder.join("console"), ""));
         line.pair("-serial", "chardev:console");
         line.pair("-qmp", file_option("unix:", &folder.join("monitor"), ",server=on,wait=off"));
-        line.device("virtio-rng-pci");
+        line.device(&self.board.virtio("rng"));
         if self.reset == Reset::Ends {
             line.flags("-no-reboot");
         }
         if let Some(shift) = self.icount {
             line.pair("-icount", format!("shift={shift}"));
         }
-        if self.watchdog {
+        if self.watchdog && self.board == Board::Q35 {
             line.device("i6300esb");
             line.pair("-action", "watchdog=reset");
         }
-        if self.network {
-            self.network_arguments(&mut line);
+        if let Some(nic) = self.nic {
+            self.network_arguments(nic, &mut line);
         }
         self.boot_arguments(&mut line);
+        self.disk_arguments(&mut line);
+        for (option, value) in &self.options {
+            line.pair(option, value);
+        }
+        line.words
+    }
+
+    fn disk_arguments(&self, line: &mut Line) {
+        if let Some(controller) = self.bus.controller(self.board).filter(|_| !self.disks.is_empty()) {
+            line.device(&controller);
+        }
         for (index, (path, writes)) in self.disks.iter().enumerate() {
             let mut recorded = "";
             if let (0, Some(log)) = (index, &self.recording) {
@@ -183,22 +221,18 @@ impl Config {
             } else {
                 String::new()
             };
-            line.device(&format!("virtio-blk-pci,drive=disk{index}{order}{recorded}"));
+            line.device(&format!("{}{order}{recorded}", self.bus.disk(self.board, index)));
         }
-        for device in &self.devices {
-            line.device(device);
-        }
-        line.words
     }
 
     /// The guest reaches nothing outside: only forwarded ports lead in.
-    fn network_arguments(&self, line: &mut Line) {
+    fn network_arguments(&self, nic: Nic, line: &mut Line) {
         let mut network = "user,id=net0,restrict=on".to_owned();
         for port in &self.ports {
             network += &format!(",hostfwd=tcp:127.0.0.1:0-:{port}");
         }
         line.pair("-netdev", network);
-        line.device("virtio-net-pci,netdev=net0,romfile=");
+        line.device(&nic.device(self.board));
     }
 
     fn boot_arguments(&self, line: &mut Line) {
@@ -217,72 +251,4 @@ impl Config {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn arguments(config: &Config) -> String {
-        let words = config.arguments(Path::new("/work,dir"), Accelerator::Tcg);
-        words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
-    }
-
-    #[test]
-    fn a_direct_boot_gets_the_words_it_needs_behind_its_own() {
-        let line = arguments(&Config::direct("/k", "/i", "roothash=12 quiet ").disk("/d", Writes::Stay));
-        assert!(line.contains("-append roothash=12 quiet console=ttyS0 panic=-1 no_timer_check"), "{line}");
-        assert!(
-            line.contains("-no-reboot") && line.contains("-accel tcg") && line.contains("restrict=on"),
-            "{line}"
-        );
-        assert!(line.contains("path=/work,,dir/console") && !line.contains("bootindex"), "{line}");
-    }
-
-    #[test]
-    fn options_become_arguments() {
-        let config = Config::uefi("/vars")
-            .memory(128)
-            .processors(2)
-            .disk("/a,b", Writes::Stay)
-            .disk("/c", Writes::Vanish)
-            .forward(8080)
-            .icount(3)
-            .on_reset(Reset::Boots)
-            .device("virtio-keyboard-pci");
-        let line = arguments(&config);
-        for part in [
-            "-m 128M",
-            "-smp 2",
-            "file=/a,,b,if=none,id=disk0,format=raw,cache=unsafe,snapshot=off",
-            "id=disk1,format=raw,cache=unsafe,snapshot=on",
-            "virtio-blk-pci,drive=disk1,bootindex=1",
-            "hostfwd=tcp:127.0.0.1:0-:8080",
-            "-icount shift=3",
-            "-device virtio-keyboard-pci",
-            "unit=1,format=raw,file=/vars",
-        ] {
-            assert!(line.contains(part), "{part} in {line}");
-        }
-        assert!(!line.contains("-no-reboot") && !line.contains("-append"), "{line}");
-    }
-
-    #[test]
-    fn the_first_disk_can_be_recorded() {
-        let config = Config::direct("/k", "/i", "").disk("/a,b", Writes::Stay).disk("/c", Writes::Vanish);
-        let line = arguments(&config.record("/log"));
-        for part in [
-            "-blockdev driver=blklogwrites,node-name=disk0,",
-            "file.filename=/a,,b,file.cache.no-flush=on,log.driver=file,log.filename=/log,",
-            "virtio-blk-pci,drive=disk0,write-cache=on",
-            "file=/c,if=none,id=disk1,",
-        ] {
-            assert!(line.contains(part), "{part} in {line}");
-        }
-        assert!(line.ends_with("virtio-blk-pci,drive=disk1"), "{line}");
-    }
-
-    #[test]
-    fn devices_can_be_left_out() {
-        let line = arguments(&Config::direct("/k", "/i", "").without_network().without_watchdog());
-        assert!(!line.contains("net0") && !line.contains("i6300esb"), "{line}");
-        assert!(line.contains("-append console=ttyS0"), "{line}");
-    }
-}
+mod tests;
