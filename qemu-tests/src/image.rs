@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use programs::{builder, static_programs};
+use programs::{builder, kernel_of, static_programs};
 pub use programs::{initramfs, initramfs_with, kernel, output, repository, static_program};
 
 use crate::disk::{self, Disk};
@@ -179,13 +179,18 @@ impl Specimen {
 }
 
 /// Builds an image if there is none of these bytes yet; returns the folder of its artifacts.
+///
+/// The recipes are copied together, because one may use another's pods.
 fn build(name: &str) -> Result<PathBuf, Error> {
-    let recipe = repository().join("qemu-tests/images").join(name);
+    let recipes = repository().join("qemu-tests/images");
+    let recipe = Path::new(name).join("coracle.toml");
+    let text = recipes.join(&recipe);
+    let text = fs::read_to_string(&text).map_err(failed("read", &text))?;
     let programs = static_programs(&PACKAGES)?;
     let builder = builder()?;
-    let mut inputs = files(&recipe)?;
+    let mut inputs = files(&recipes)?;
     inputs.extend(PROGRAMS.map(|program| programs.join(program)));
-    inputs.extend([builder.clone(), kernel()?]);
+    inputs.extend([builder.clone(), kernel_of(profile(&text))?]);
     let folder = repository().join("build/test/images").join(name);
     let out = folder.join(key(&inputs)?);
     if out.join(RELEASE).exists() {
@@ -195,24 +200,32 @@ fn build(name: &str) -> Result<PathBuf, Error> {
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(failed("remove", &folder))?;
     }
-    let work = folder.join("recipe");
-    fs::create_dir_all(&work).map_err(failed("make", &work))?;
-    for path in files(&recipe)? {
-        let copy = work.join(path.file_name().unwrap_or_default());
-        fs::copy(&path, copy).map_err(failed("copy", &path))?;
+    let work = folder.join("recipes");
+    for path in files(&recipes)? {
+        let copy = work.join(path.strip_prefix(&recipes).unwrap_or(&path));
+        let parent = copy.parent().unwrap_or(&work);
+        fs::create_dir_all(parent).map_err(failed("make", parent))?;
+        fs::copy(&path, &copy).map_err(failed("copy", &path))?;
     }
     let mut pack = Command::new(&builder);
     pack.arg("pack").arg(programs.join("coracle-payload")).args(["--name", "payload:1"]);
-    output(pack.arg("--out").arg(work.join("payload")))?;
-    output(Command::new("./dev").arg("build").arg("--out").arg(&out).arg(work.join("coracle.toml")))?;
+    output(pack.arg("--out").arg(work.join(name).join("payload")))?;
+    output(Command::new("./dev").arg("build").arg("--out").arg(&out).arg(work.join(recipe)))?;
     Ok(out)
 }
 
-/// The files of a recipe's folder.
+/// The profile of the kernel that a recipe of ours asks for.
+fn profile(recipe: &str) -> &str {
+    recipe.lines().find_map(|line| line.strip_prefix("profile = \"")?.strip_suffix('"')).unwrap_or("virtio")
+}
+
+/// The files in a folder and in those below it.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let mut files: Vec<_> =
-        entries.map_err(failed("list", folder))?.into_iter().map(|entry| entry.path()).collect();
+    let mut files = Vec::new();
+    for path in entries.map_err(failed("list", folder))?.into_iter().map(|entry| entry.path()) {
+        if path.is_dir() { files.extend(self::files(&path)?) } else { files.push(path) }
+    }
     files.sort();
     Ok(files)
 }
@@ -266,5 +279,17 @@ mod tests {
         assert_ne!(named(["onet", "wo"]), first);
         assert_ne!(named(["one", "twp"]), first);
         assert_eq!(files(folder.path()).unwrap(), paths);
+        fs::create_dir(folder.path().join("aa")).unwrap();
+        fs::write(folder.path().join("aa/c"), "").unwrap();
+        assert_eq!(
+            files(folder.path()).unwrap(),
+            [&paths[..1], &[folder.path().join("aa/c")], &paths[1..]].concat()
+        );
+    }
+
+    #[test]
+    fn a_recipe_says_which_kernel_it_wants() {
+        assert_eq!(profile("[kernel]\nprofile = \"full\"\n"), "full");
+        assert_eq!(profile("[kernel]\n"), "virtio");
     }
 }

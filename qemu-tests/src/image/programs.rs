@@ -20,7 +20,12 @@ pub fn repository() -> &'static Path {
 /// # Errors
 /// [`Error::Run`] or [`Error::Program`] of `./dev kernel`.
 pub fn kernel() -> Result<PathBuf, Error> {
-    let printed = output(Command::new("./dev").args(["kernel", "--profile", "virtio"]))?;
+    kernel_of("virtio")
+}
+
+/// The same for any profile.
+pub(super) fn kernel_of(profile: &str) -> Result<PathBuf, Error> {
+    let printed = output(Command::new("./dev").args(["kernel", "--profile", profile]))?;
     Ok(PathBuf::from(printed.trim()))
 }
 
