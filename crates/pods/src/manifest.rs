@@ -148,3 +148,7 @@ impl<'de> Deserialize<'de> for Amount {
         String::deserialize(deserializer).map(Self)
     }
 }
+
+#[cfg(test)]
+#[path = "manifest_tests.rs"]
+mod tests;
