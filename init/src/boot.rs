@@ -8,14 +8,16 @@ mod state;
 mod superblock;
 mod sysctl;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use crate::{
     clock, layers,
     log::{Chain, error, info, warning},
+    watchdog,
 };
 pub(crate) use machine::{Machine, Mode};
 pub(crate) use mounts::make;
+pub(crate) use sysctl::bless;
 
 /// A step of the boot.
 struct Phase {
@@ -37,7 +39,8 @@ enum Failure {
 
 /// Everything PID 1 does before it supervises, in order.
 const BOOT: &[Phase] = &[
-    Phase { name: "api filesystems", run: mounts::api, on_error: Failure::Reboot },
+    Phase { name: "api filesystems", run: mounts::filesystems, on_error: Failure::Reboot },
+    Phase { name: "watchdog", run: start_watchdog, on_error: Failure::Degrade },
     Phase { name: "facts", run: machine::read_facts, on_error: Failure::Reboot },
     Phase { name: "sysctls", run: sysctl::harden, on_error: Failure::Degrade },
     Phase { name: "disk", run: state::grow_partition, on_error: Failure::Degrade },
@@ -48,6 +51,12 @@ const BOOT: &[Phase] = &[
     Phase { name: "crash records", run: pstore::save, on_error: Failure::Degrade },
     Phase { name: "cgroups", run: mounts::cgroups, on_error: Failure::Reboot },
 ];
+
+/// Takes over the watchdog that stage 1 has left running. A machine without one boots all the same.
+fn start_watchdog(machine: &mut Machine) -> Result<(), Error> {
+    machine.watchdog = watchdog::start(Path::new(watchdog::CLASS), Path::new("/dev"));
+    Ok(())
+}
 
 /// Why a phase failed.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +69,9 @@ pub(crate) enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A filesystem of the kernel is not mounted.
+    #[error(transparent)]
+    Api(#[from] crate::api::Error),
     /// The disk was not found as stage 1 described it.
     #[error(transparent)]
     Disk(#[from] crate::disk::Error),
@@ -120,6 +132,9 @@ pub(crate) fn run(machine: &mut Machine) -> Result<(), Unbootable> {
     for phase in BOOT {
         let began = clock::since_boot();
         let outcome = (phase.run)(machine);
+        if let Some(watchdog) = &machine.watchdog {
+            watchdog.feed();
+        }
         machine.timeline.push(Timed {
             name: phase.name,
             began,

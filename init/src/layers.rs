@@ -4,12 +4,16 @@
 //! stack to walk down. So a tree is never walked down. It is moved to a bin, a folder beside it; there each folder in the bin
 //! loses its files, and the folders in it move up into the bin, until nothing is left. Power lost on the way means that the
 //! next boot goes on.
+//!
+//! It may also have filled the disk: nothing on the way may need a block before it has freed one.
 
 use std::{
     ffi::OsString,
     fs::{self, DirEntry},
     io::{self, ErrorKind},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use coracle_fence::clone::{Namespaces, spawn};
@@ -23,15 +27,27 @@ use crate::{
 /// What a bin is called after the tree that it is for.
 const BIN: &str = ".gone";
 
+/// How long a full disk is waited for while the child frees it, and how often it is looked at.
+const ROOM_WAIT: Duration = Duration::from_secs(10);
+const ROOM_PAUSE: Duration = Duration::from_millis(20);
+
 /// A boot phase: begins with no layers. Those of an earlier boot are moved aside at once, and removed while the machine runs.
 pub(crate) fn renew(_: &mut Machine) -> Result<(), Error> {
     let folder = Path::new(paths::STATE_CONTAINERS);
     let bin = discard(folder).map_err(Error::os("move aside", paths::STATE_CONTAINERS))?;
-    make(paths::STATE_CONTAINERS, 0o711)?;
-    if let Some(bin) = bin {
-        in_a_child(&bin, empty);
+    let Some(bin) = bin else { return make(paths::STATE_CONTAINERS, 0o711) };
+    in_a_child(&bin, empty);
+    let until = Instant::now() + ROOM_WAIT;
+    loop {
+        match make(paths::STATE_CONTAINERS, 0o711) {
+            Err(Error::Os { source, .. })
+                if source.kind() == ErrorKind::StorageFull && Instant::now() < until =>
+            {
+                thread::sleep(ROOM_PAUSE);
+            }
+            other => return other,
+        }
     }
-    Ok(())
 }
 
 /// Removes a layer that no process has any more.
@@ -62,14 +78,13 @@ fn discard(tree: &Path) -> io::Result<Option<PathBuf>> {
     let mut bin = OsString::from(tree);
     bin.push(BIN);
     let bin = PathBuf::from(bin);
-    if tree.try_exists()? {
-        match fs::create_dir(&bin) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        move_up(tree, &bin, &mut 0)?;
+    match (tree.try_exists()?, bin.try_exists()?) {
+        (true, true) => move_up(tree, &bin, &mut 0)?,
+        (true, false) => fs::rename(tree, &bin)?,
+        (false, true) => {}
+        (false, false) => return Ok(None),
     }
-    Ok(bin.try_exists()?.then_some(bin))
+    Ok(Some(bin))
 }
 
 /// Removes a bin with all that is in it.
@@ -94,12 +109,18 @@ fn is_gone(entry: &DirEntry, bin: &Path, next: &mut u64) -> io::Result<bool> {
     if !entry.file_type()?.is_dir() {
         return tolerate(fs::remove_file(path));
     }
+    let is_folder = |inner: &DirEntry| inner.file_type().map(|kind| kind.is_dir());
     for inner in fs::read_dir(&path)? {
         let inner = inner?;
-        if inner.file_type()?.is_dir() {
-            tolerate(move_up(&inner.path(), bin, next))?;
-        } else {
+        if !is_folder(&inner)? {
             tolerate(fs::remove_file(inner.path()))?;
+        }
+    }
+    // Only now: a bin that grows takes a block.
+    for inner in fs::read_dir(&path)? {
+        let inner = inner?;
+        if is_folder(&inner)? {
+            tolerate(move_up(&inner.path(), bin, next))?;
         }
     }
     tolerate(fs::remove_dir(path))
@@ -176,6 +197,12 @@ mod tests {
         symlink(at("kept"), at("layers.gone/2")).unwrap();
         let bin = discard(&at("layers")).unwrap().unwrap();
         assert!(!at("layers").exists() && bin.join("3/web/1/upper/0").is_dir());
+        fs::create_dir_all(at("alone/1")).unwrap();
+        assert!(
+            discard(&at("alone")).unwrap().unwrap().join("1").is_dir(),
+            "a bin of its own is the tree itself"
+        );
+        remove(&at("alone")).unwrap();
         empty(&bin).unwrap();
         let mut left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         left.sort();

@@ -1,5 +1,6 @@
 //! Stage 1 and PID 1: the first two programs after the kernel, in one file.
 
+mod api;
 mod boot;
 mod clock;
 mod disk;
@@ -15,12 +16,17 @@ use std::process::ExitCode;
 
 use boot::Machine;
 use log::Chain;
+use nix::sys::resource::{Resource, setrlimit};
 use supervise::{Supervisor, shutdown};
 
 /// Where the host's services run.
 const SERVICES_CGROUP: &str = "/sys/fs/cgroup/services";
 /// Where the workloads run.
 const PODS_CGROUP: &str = "/sys/fs/cgroup/pods";
+
+/// Open files of PID 1 and whoever it starts, soft and hard: a unit takes four of PID 1's, and containers expect more than
+/// the kernel's 1024 and 4096.
+const OPEN_FILES: (u64, u64) = (16 << 10, 512 << 10);
 
 fn main() -> ExitCode {
     if std::process::id() != 1 {
@@ -36,6 +42,9 @@ fn main() -> ExitCode {
 /// PID 1 on the verified root: boot, then supervise until the machine goes down.
 fn first_process() -> ! {
     fatal::catch_panics();
+    if let Err(errno) = setrlimit(Resource::RLIMIT_NOFILE, OPEN_FILES.0, OPEN_FILES.1) {
+        log::warning!("open files stay as few as the kernel allows by itself error={errno}");
+    }
     let mut machine = Machine::new();
     if let Err(unbootable) = boot::run(&mut machine) {
         shutdown::give_up(&unbootable.reason);

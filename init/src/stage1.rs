@@ -22,7 +22,6 @@ mod facts;
 mod find;
 mod handover;
 mod loader;
-mod mounts;
 mod root;
 mod slots;
 
@@ -37,6 +36,7 @@ use coracle_layout::{
 };
 
 use crate::{
+    api::{self, By},
     clock,
     disk::Devices,
     log::{Chain, error, info, warning},
@@ -74,7 +74,7 @@ struct Boot {
 
 fn run(boot: &mut Boot) -> Result<Infallible, Error> {
     boot.facts.reached("began");
-    mounts::api()?;
+    api::mount(By::Stage1)?;
     boot.facts.reached("mounted");
 
     let watchdog = watchdog::start(Path::new(watchdog::CLASS), Path::new("/dev"));

@@ -23,7 +23,7 @@ use nix::{
 };
 
 use crate::{
-    boot::{Machine, Mode},
+    boot::{self, Machine, Mode},
     clock,
     log::{self, error, info, warning},
     record,
@@ -40,8 +40,14 @@ use unit::{Current, Effect, Event, Outcome};
 
 /// Children reaped before other events get their turn: a flood of orphans holds nothing up.
 const REAP_BATCH: usize = 512;
-/// Room beyond the longest grace for everything to have gone.
+/// The longest that a shutdown waits for units that were asked to end, whatever grace they have: somebody pressed a button.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(90);
+/// The same where the power is failing.
+const POWER_FAILURE_GRACE: Duration = Duration::from_secs(10);
+/// Room beyond that for everything to have gone.
 const SHUTDOWN_SLACK: Duration = Duration::from_secs(10);
+/// How often the addresses are looked at at the most: a lease that comes late is shown, too.
+const ADDRESS_INTERVAL: Duration = Duration::from_secs(5);
 /// How often pipes over their budget are read again.
 const OUTPUT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -91,6 +97,9 @@ pub(crate) struct Supervisor {
     assessment: Assessment,
     ending: Option<Ending>,
     display: Display,
+    /// Those that the block shows, and when they were looked at.
+    addresses: Vec<(String, String)>,
+    looked: Duration,
     refilled: Duration,
     /// The boot's timeline has been reported.
     is_timed: bool,
@@ -98,7 +107,7 @@ pub(crate) struct Supervisor {
 
 impl Supervisor {
     /// Loads the units and opens what is watched.
-    pub(crate) fn new(machine: Machine) -> Result<Self, Error> {
+    pub(crate) fn new(mut machine: Machine) -> Result<Self, Error> {
         let failed = |action| move |errno: Errno| Error { action, source: errno.into() };
         let mut mask = SigSet::empty();
         for signal in [
@@ -127,14 +136,16 @@ impl Supervisor {
         display.change(clock::since_boot());
         Ok(Self {
             units,
+            watchdog: machine.watchdog.take(),
             machine,
             polled,
             signals,
             keyboards: Keyboards::new(Path::new(keys::FOLDER)),
-            watchdog: watchdog::start(Path::new(watchdog::CLASS), Path::new("/dev")),
             assessment: Assessment::Until(deadline),
             ending: None,
             display,
+            addresses: vec![],
+            looked: Duration::ZERO,
             refilled: Duration::ZERO,
             is_timed: false,
         })
@@ -179,9 +190,22 @@ impl Supervisor {
         }
         self.keyboards.scan(&self.polled, now);
         self.assess(now);
+        if now.saturating_sub(self.looked) >= ADDRESS_INTERVAL {
+            self.look_at_addresses(now);
+        }
         if self.display.take(now) {
+            self.look_at_addresses(now);
             let units = self.units.iter().map(|unit| (unit.plan.name.as_str(), &unit.unit));
-            log::console(&status::block(&self.machine, units, now));
+            log::console(&status::block(&self.machine, &self.addresses, units, now));
+        }
+    }
+
+    fn look_at_addresses(&mut self, now: Duration) {
+        self.looked = now;
+        let addresses = status::addresses();
+        if addresses != self.addresses {
+            self.addresses = addresses;
+            self.display.change(now);
         }
     }
 
@@ -230,7 +254,7 @@ impl Supervisor {
                 Some(Signal::SIGINT) => self.end(How::Reboot, "ctrl-alt-del"),
                 Some(Signal::SIGTERM) => self.end(How::Reboot, "SIGTERM"),
                 Some(Signal::SIGUSR2) => self.end(How::PowerOff, "SIGUSR2"),
-                Some(Signal::SIGPWR) => self.end(How::PowerOff, "SIGPWR"),
+                Some(Signal::SIGPWR) => self.end_within(How::PowerOff, "SIGPWR", POWER_FAILURE_GRACE),
                 Some(Signal::SIGUSR1) => self.display.ask(),
                 _ => {}
             }
@@ -322,17 +346,21 @@ impl Supervisor {
         }
     }
 
-    /// Whether this boot has come to a good end.
+    /// Whether this boot has come to a good end. Off trial one that missed its deadline may still do.
     fn assess(&mut self, now: Duration) {
-        let Assessment::Until(deadline) = self.assessment else { return };
-        if self.ending.is_some() {
+        if self.ending.is_some() || self.assessment == Assessment::Good {
             return;
         }
         if self.machine.mode != Mode::Recovery && self.units.iter().all(|unit| unit.unit.is_settled(now)) {
             self.assessment = Assessment::Good;
             info!("boot is good uptime={}ms", now.as_millis());
             record::good(&self.machine);
-        } else if now >= deadline {
+            if let Err(error) = boot::bless() {
+                warning!("hung tasks stay fatal error={:?}", log::Chain(&error).to_string());
+            }
+        } else if let Assessment::Until(deadline) = self.assessment
+            && now >= deadline
+        {
             self.assessment = Assessment::Missed;
             let late = self.units.iter().filter(|unit| !unit.unit.is_settled(now)).count();
             error!("boot deadline missed units={late} deadline={}s", self.machine.deadline.as_secs());
@@ -344,14 +372,18 @@ impl Supervisor {
 
     /// Begins to shut down: everything is asked to end.
     fn end(&mut self, how: How, why: &str) {
+        self.end_within(how, why, SHUTDOWN_GRACE);
+    }
+
+    fn end_within(&mut self, how: How, why: &str, longest: Duration) {
         if self.ending.is_some() {
             return;
         }
         info!("shutting down how={how:?} why={why:?}");
         let now = clock::since_boot();
         let grace = self.units.iter().map(|unit| unit.plan.grace_ms).max().unwrap_or_default();
-        self.ending =
-            Some(Ending { how, at_the_latest: now + Duration::from_millis(grace.into()) + SHUTDOWN_SLACK });
+        let grace = Duration::from_millis(grace.into()).min(longest);
+        self.ending = Some(Ending { how, at_the_latest: now + grace + SHUTDOWN_SLACK });
         for index in 0..self.units.len() {
             self.step(index, Event::Stop, now);
         }
@@ -360,7 +392,7 @@ impl Supervisor {
     fn finish_if_ended(&self, now: Duration) {
         let Some(ending) = self.ending else { return };
         if now >= ending.at_the_latest || self.units.iter().all(|unit| unit.unit.is_ended()) {
-            if self.assessment != Assessment::Missed {
+            if self.assessment != Assessment::Missed || !self.machine.is_on_trial() {
                 record::good(&self.machine);
             }
             shutdown::finish(ending.how);

@@ -29,6 +29,7 @@ const SOFTWARE: &str = "Software Watchdog";
 const CARD_RESET: u64 = 0x20;
 
 /// A running watchdog.
+#[derive(Debug)]
 pub(crate) struct Watchdog {
     file: File,
     path: PathBuf,

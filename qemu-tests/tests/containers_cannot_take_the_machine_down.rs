@@ -85,6 +85,19 @@ fn a_fork_bomb_stays_within_its_limit() -> Result<(), Error> {
 }
 
 #[test]
+fn a_fork_bomb_without_a_limit_leaves_the_host_room() -> Result<(), Error> {
+    let mut scene = Scene::new()?;
+    scene.provoke(scene.free, "/fork-bomb?seconds=20")?;
+    std::thread::sleep(std::time::Duration::from_secs(10));
+    // Meanwhile the host starts a process: the other pod's next attempt.
+    scene.provoke(scene.confined, "/exit?code=3")?;
+    scene.machine.wait_for("coracle: ended name=confined", Deadline::seconds(BOOT))?;
+    scene.machine.wait_for("coracle: running name=confined", Deadline::seconds(BOOT))?;
+    assert!(scene.machine.console().find("ended name=netd").is_none());
+    scene.ends_well()
+}
+
+#[test]
 fn ten_thousand_orphans_are_reaped() -> Result<(), Error> {
     let scene = Scene::new()?;
     scene.provoke(scene.free, "/orphans?n=10000&batch=1000")?;

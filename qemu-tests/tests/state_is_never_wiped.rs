@@ -113,6 +113,29 @@ fn a_partition_smaller_than_its_file_system_holds_the_workloads() -> Result<(), 
 }
 
 #[test]
+fn a_full_disk_stops_neither_a_restart_nor_the_boot_after_an_orderly_end() -> Result<(), Error> {
+    let specimen = Specimen::new("test")?;
+    let mut machine = Machine::start(specimen.direct("")?.forward(8080))?;
+    machine.wait_for("confined: payload: serving", Deadline::seconds(BOOT))?;
+    let address = machine.forwarded(8080)?;
+    let fill = || http::get(address, "/write?bytes=1000000000&path=/ballast", Deadline::seconds(BOOT));
+    assert_eq!(fill()?.status, 507);
+    machine.console().refresh()?;
+    machine.console().skip();
+    http::get_once(address, "/exit?code=3", Deadline::seconds(BOOT))?;
+    machine.wait_for("ended name=confined", Deadline::seconds(BOOT))?;
+    machine.wait_for("confined: payload: serving", Deadline::seconds(BOOT))?;
+    assert_eq!(fill()?.status, 507, "the first layer has gone, and the second filled the disk again");
+    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
+
+    let mut machine = Machine::start(specimen.direct("")?)?;
+    machine.wait_for("coracle: boot phases done phases=11 degraded=0", Deadline::seconds(BOOT))?;
+    machine.wait_for("confined: payload: serving", Deadline::seconds(BOOT))?;
+    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
+    specimen.disk()?.check_state()
+}
+
+#[test]
 fn a_container_that_fills_it_harms_neither_this_boot_nor_the_next() -> Result<(), Error> {
     let specimen = Specimen::new("test")?;
     let mut machine = Machine::start(specimen.direct("")?.forward(8080))?;
@@ -130,7 +153,7 @@ fn a_container_that_fills_it_harms_neither_this_boot_nor_the_next() -> Result<()
     assert_eq!(layers, ["1"], "the layer with the ballast");
 
     let mut machine = Machine::start(specimen.direct("")?)?;
-    machine.wait_for("coracle: boot phases done phases=10 degraded=0", Deadline::seconds(BOOT))?;
+    machine.wait_for("coracle: boot phases done phases=11 degraded=0", Deadline::seconds(BOOT))?;
     machine.wait_for("confined: payload: serving", Deadline::seconds(BOOT))?;
     assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
     disk.check_state()?;

@@ -11,7 +11,10 @@ use coracle_layout::{
 use coracle_uki::Assessment;
 
 use super::{Error, Timed};
-use crate::disk::{Devices, Disk};
+use crate::{
+    disk::{Devices, Disk},
+    watchdog::Watchdog,
+};
 
 /// Unless the command line says otherwise: how long all of the boot may take.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(300);
@@ -48,6 +51,8 @@ pub(crate) struct Machine {
     pub(crate) root: Option<RootHash>,
     /// What stage 1 said, by key.
     pub(crate) facts: BTreeMap<String, String>,
+    /// Fed after each phase, then by the loop.
+    pub(crate) watchdog: Option<Watchdog>,
     pub(crate) timeline: Vec<Timed>,
     pub(crate) degraded: Vec<&'static str>,
     pub(crate) machine_id: String,
@@ -64,6 +69,7 @@ impl Machine {
             host_name: None,
             root: None,
             facts: BTreeMap::new(),
+            watchdog: None,
             timeline: vec![],
             degraded: vec![],
             machine_id: String::new(),

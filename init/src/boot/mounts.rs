@@ -1,121 +1,25 @@
-//! The kernel's own filesystems, and the folders in memory.
+//! The mounts of PID 1, the folders it makes, and the cgroup tree.
 
 use std::{
-    fs,
+    fs, io,
     os::{fd::AsFd, unix::fs::PermissionsExt},
-    path::Path,
 };
 
+use super::{Error, Machine};
+use crate::{
+    PODS_CGROUP, SERVICES_CGROUP,
+    api::{self, By},
+};
 use coracle_layout::paths;
 use coracle_runtime::cgroup::delegate;
-use sys_mount::{Mount, MountFlags};
 
-use super::{Error, Machine};
-use crate::{PODS_CGROUP, SERVICES_CGROUP};
+/// What the host keeps of the memory at the least, in bytes: its budget for processes is 12 MiB, the rest is for the kernel.
+const HOST_MEMORY: u64 = 24 << 20;
 
-/// A mount of PID 1's.
-struct Api {
-    kind: &'static str,
-    target: &'static str,
-    flags: MountFlags,
-    options: &'static str,
-    need: Need,
-}
-
-/// Whether a machine can do without a mount.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Need {
-    /// Not at all.
-    Always,
-    /// Where the kernel or the firmware lacks it.
-    WhereThere,
-}
-
-const TIGHT: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
-
-/// Stage 1 has mounted some of these: the same mount is then made tight in its place.
-const MOUNTS: &[Api] = &[
-    Api { kind: "proc", target: "/proc", flags: TIGHT, options: "hidepid=invisible", need: Need::Always },
-    Api { kind: "sysfs", target: "/sys", flags: TIGHT, options: "", need: Need::Always },
-    Api {
-        kind: "devtmpfs",
-        target: "/dev",
-        flags: MountFlags::NOSUID.union(MountFlags::NOEXEC),
-        options: "mode=0755",
-        need: Need::Always,
-    },
-    Api { kind: "tmpfs", target: "/run", flags: TIGHT, options: "mode=0755,size=25%", need: Need::Always },
-    Api { kind: "tmpfs", target: "/tmp", flags: TIGHT, options: "mode=1777,size=10%", need: Need::Always },
-    Api {
-        kind: "devpts",
-        target: "/dev/pts",
-        flags: MountFlags::NOSUID.union(MountFlags::NOEXEC),
-        options: "mode=0600,ptmxmode=0000",
-        need: Need::WhereThere,
-    },
-    Api {
-        kind: "tmpfs",
-        target: "/dev/shm",
-        flags: TIGHT,
-        options: "mode=1777,size=10%",
-        need: Need::Always,
-    },
-    Api {
-        kind: "cgroup2",
-        target: "/sys/fs/cgroup",
-        flags: TIGHT,
-        options: "nsdelegate",
-        need: Need::Always,
-    },
-    Api { kind: "pstore", target: "/sys/fs/pstore", flags: TIGHT, options: "", need: Need::WhereThere },
-    Api {
-        kind: "securityfs",
-        target: "/sys/kernel/security",
-        flags: TIGHT,
-        options: "",
-        need: Need::WhereThere,
-    },
-    Api {
-        kind: "efivarfs",
-        target: "/sys/firmware/efi/efivars",
-        flags: TIGHT,
-        options: "",
-        need: Need::WhereThere,
-    },
-];
-
-/// Mounts them all, or tightens what stage 1 has mounted.
-pub(super) fn api(_: &mut Machine) -> Result<(), Error> {
-    for mount in MOUNTS {
-        if let Err(error) = one(mount)
-            && mount.need == Need::Always
-        {
-            return Err(error);
-        }
-    }
+/// Mounts what stage 1 has not.
+pub(super) fn filesystems(_: &mut Machine) -> Result<(), Error> {
+    api::mount(By::Pid1)?;
     make(paths::RUN, 0o755)
-}
-
-fn one(mount: &Api) -> Result<(), Error> {
-    if mount.target.starts_with("/dev/") {
-        make(mount.target, 0o755)?;
-    }
-    let flags = if is_mount_point(mount.target) { mount.flags | MountFlags::REMOUNT } else { mount.flags };
-    Mount::builder()
-        .fstype(mount.kind)
-        .flags(flags)
-        .data(mount.options)
-        .mount(mount.kind, mount.target)
-        .map(drop)
-        .map_err(Error::os("mount", mount.target))
-}
-
-/// Whether something is mounted there: the device differs from the parent's.
-fn is_mount_point(path: &str) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
-    let path = Path::new(path);
-    path.parent().is_some_and(|parent| device(path) != device(parent))
 }
 
 /// Makes a folder with exactly that mode, whether it is there or not.
@@ -131,5 +35,51 @@ pub(super) fn cgroups(_: &mut Machine) -> Result<(), Error> {
         let opened = fs::File::open(folder).map_err(Error::os("open", folder))?;
         delegate(opened.as_fd()).map_err(|source| Error::Cgroup { folder, source })?;
     }
+    for (file, value) in [("pids.max", most_processes()?), ("memory.max", most_memory()?)] {
+        let path = format!("{PODS_CGROUP}/{file}");
+        fs::write(&path, value.to_string()).map_err(Error::os("write", path))?;
+    }
     Ok(())
+}
+
+/// The processes of all pods together: three quarters of what the kernel has room for. Pods without a limit of their own
+/// leave the host enough to start others again.
+fn most_processes() -> Result<u64, Error> {
+    let most = ["/proc/sys/kernel/pid_max", "/proc/sys/kernel/threads-max"].map(number);
+    let [pids, threads] = most;
+    Ok(pids?.min(threads?) / 4 * 3)
+}
+
+/// The memory of all pods together, in bytes: all but a sixteenth, and at the least [`HOST_MEMORY`]. Beyond it a pod ends,
+/// and neither a service nor PID 1 goes without.
+fn most_memory() -> Result<u64, Error> {
+    const PATH: &str = "/proc/meminfo";
+    let text = fs::read_to_string(PATH).map_err(Error::os("read", PATH))?;
+    let total = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse().ok());
+    let total: u64 =
+        total.ok_or_else(|| Error::os("read", PATH)(io::Error::from(io::ErrorKind::InvalidData)))?;
+    Ok(left_for_pods(total * 1024))
+}
+
+fn left_for_pods(total: u64) -> u64 {
+    total.saturating_sub((total / 16).max(HOST_MEMORY))
+}
+
+fn number(path: &str) -> Result<u64, Error> {
+    let text = fs::read_to_string(path).map_err(Error::os("read", path))?;
+    text.trim().parse().map_err(|_| Error::os("read", path)(io::Error::from(io::ErrorKind::InvalidData)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pods_leave_the_host_its_part() {
+        for (total, pods) in [(0, 0), (96 << 20, 72 << 20), (1 << 30, 960 << 20), (256 << 30, 240 << 30)] {
+            assert_eq!(left_for_pods(total), pods, "{total}");
+        }
+    }
 }

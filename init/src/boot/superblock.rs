@@ -3,12 +3,8 @@
 //! | offset | size | field |
 //! |---|---|---|
 //! | 4 | 4 | blocks, the low half |
-//! | 24 | 4 | a block is 1024 bytes, doubled so often |
-//! | 32 | 4 | blocks of a group |
 //! | 56 | 2 | magic `0xef53` |
-//! | 88 | 2 | bytes of an inode |
 //! | 96 | 4 | features one must know; 4: the journal is to be replayed |
-//! | 100 | 4 | features one must know to write; 0x400: everything has checksums |
 //! | 104 | 16 | UUID |
 //! | 336 | 4 | blocks, the high half |
 //! | 1020 | 4 | checksum: CRC-32C of everything before, not inverted |
@@ -19,6 +15,7 @@
 use std::{
     fs::File,
     io::{self, ErrorKind},
+    ops::Range,
     os::unix::fs::FileExt,
 };
 
@@ -32,9 +29,28 @@ const AT: u64 = 1024;
 const LEN: usize = 1024;
 const SECTOR_LEN: usize = 512;
 const MAGIC: u16 = 0xef53;
-const INODE_LEN: u16 = 256;
 const NEEDS_RECOVERY: u32 = 4;
-const METADATA_CHECKSUMS: u32 = 0x400;
+/// The features that one must know, as the builder makes the filesystem.
+const FEATURES: u32 = 0x22d2;
+/// Words that never change in it: block and cluster length, blocks and clusters of a group, revision, first inode, features,
+/// label, the journal's inode, the project quota's.
+const CONSTANT: [(usize, u32); 13] = [
+    (24, 2),
+    (28, 2),
+    (32, 0x8000),
+    (36, 0x8000),
+    (76, 1),
+    (84, 11),
+    (88, 256),
+    (92, 0x2c),
+    (100, 0xa56b),
+    (120, u32::from_le_bytes(*b"stat")),
+    (124, u32::from_le_bytes(*b"e\0\0\0")),
+    (224, 8),
+    (620, 12),
+];
+/// Bytes that stay zero: the rest of the label, what belongs to no feature of it, what is reserved.
+const ZERO: [Range<usize>; 3] = [128..136, 208..224, 640..1020];
 const CHECKSUM_AT: usize = LEN - 4;
 const CRC32C: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISCSI);
 
@@ -70,17 +86,18 @@ impl Superblock {
     }
 
     /// Whether it is one of ours, on a partition of this length, and all that is wrong is the checksum, which is what a torn
-    /// write leaves: it is in the second sector, where nothing else changes that the kernel relies on.
+    /// write leaves: it is in the second sector, where nothing else changes.
     ///
-    /// Rot is not taken for it. A bit that flipped explains the checksum; more bits do not leave what never changes in place.
+    /// Rot is not taken for it. A bit that flipped explains the checksum; what destroys more seldom leaves everything in place
+    /// that never changes, which is most of it.
     pub(super) fn is_torn(&self, partition_len: u64) -> bool {
-        let is_ours = self.half(56) == MAGIC
-            && self.word(100) & METADATA_CHECKSUMS != 0
-            && 1024_u64.checked_shl(self.word(24)) == Some(BLOCK_LEN)
-            && u64::from(self.word(32)) == 8 * BLOCK_LEN
-            && self.half(88) == INODE_LEN
-            && self.blocks() > 0
-            && self.blocks() <= partition_len / BLOCK_LEN;
+        let is_ours = CONSTANT.iter().all(|(at, word)| self.word(*at) == *word)
+            && ZERO
+                .iter()
+                .all(|range| self.bytes.get(range.clone()).is_some_and(|part| part.iter().all(|b| *b == 0)))
+            && self.word(96) & !NEEDS_RECOVERY == FEATURES
+            && self.half(56) == MAGIC
+            && (1..=partition_len / BLOCK_LEN).contains(&self.blocks());
         is_ours && self.checksum() != self.word(CHECKSUM_AT) && !self.has_flipped_bit()
     }
 
@@ -128,20 +145,28 @@ mod tests {
     use std::process::Command;
 
     const PARTITION: u64 = 20 << 20;
+    const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../image/src/state/mke2fs.conf");
     const ID: &str = "01234567-89ab-4def-8123-456789abcdef";
 
     /// Runs a program of e2fsprogs on a file.
     fn run(program: &str, options: &[&str], file: &tempfile::NamedTempFile) -> bool {
         let path = std::env::var("PATH").unwrap() + ":/usr/sbin:/sbin";
         let mut command = Command::new(program);
-        let output = command.args(options).arg(file.path()).env("PATH", path).output().unwrap();
+        let output = command
+            .args(options)
+            .arg(file.path())
+            .env("PATH", path)
+            .env("MKE2FS_CONFIG", CONFIG)
+            .output()
+            .unwrap();
         output.status.success()
     }
 
     fn filesystem() -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
         file.as_file().set_len(PARTITION).unwrap();
-        let options = ["-q", "-t", "ext4", "-b", "4096", "-I", "256", "-O", "metadata_csum", "-U", ID];
+        // As the builder does, by its own configuration.
+        let options = ["-q", "-F", "-t", "ext4", "-T", "state", "-L", "state", "-J", "size=4", "-U", ID];
         assert!(run("mke2fs", &options, &file));
         file
     }
@@ -201,7 +226,7 @@ mod tests {
             rotten.bytes[bit / 8] ^= 1 << (bit % 8);
             assert!(!rotten.is_torn(PARTITION), "bit {bit}");
         }
-        for field in [24, 32, 56, 88, 100] {
+        for field in [24, 32, 56, 84, 88, 92, 96, 100, 122, 130, 210, 224, 620, 640, 1016] {
             let mut strange = torn;
             strange.bytes[field..field + 2].fill(0xe9);
             assert!(!strange.is_torn(PARTITION), "{field}");

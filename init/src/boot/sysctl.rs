@@ -16,6 +16,12 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("kernel/sysrq", "0", "the console is for looking"),
     ("kernel/oops_limit", "100", "an attack that needs many oopses ends in a reboot"),
     ("kernel/warn_limit", "100", "likewise with warnings"),
+    ("kernel/hung_task_timeout_secs", "60", "shorter than anyone's patience"),
+    (
+        "kernel/hung_task_panic",
+        "1",
+        "a disk that hangs a boot ends it; once it is good, that is said and borne",
+    ),
     ("kernel/randomize_va_space", "2", "programs lie at random addresses, their heaps, too"),
     ("vm/mmap_min_addr", "65536", "a null pointer of the kernel never reaches a container's page"),
     ("vm/unprivileged_userfaultfd", "0", "a favourite tool to win races in the kernel"),
@@ -41,6 +47,14 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ("net/ipv6/conf/all/accept_source_route", "0", "likewise"),
     ("net/ipv6/conf/default/accept_source_route", "0", "likewise"),
 ];
+
+/// Where hung tasks are made fatal, until the boot is good.
+const HUNG_TASK_PANIC: &str = "/proc/sys/kernel/hung_task_panic";
+
+/// The boot is good: a task that hangs from now on is the workload's or a disk's, and no reason to take the machine down.
+pub(crate) fn bless() -> Result<(), Error> {
+    fs::write(HUNG_TASK_PANIC, "0").map_err(Error::os("write", HUNG_TASK_PANIC))
+}
 
 /// Writes every setting. One that this kernel lacks is passed over: the kernel's configuration has the same aim.
 pub(super) fn harden(_: &mut Machine) -> Result<(), Error> {

@@ -25,6 +25,9 @@ pub(crate) enum Error {
         #[source]
         source: io::Error,
     },
+    /// A filesystem of the kernel is not mounted.
+    #[error(transparent)]
+    Api(#[from] crate::api::Error),
     /// The command line does not say what to boot.
     #[error("no roothash= on the command line")]
     NoRootHash,

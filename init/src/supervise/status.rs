@@ -16,6 +16,7 @@ const RULE: &str = "------------------------------------------------------------
 /// The block.
 pub(crate) fn block<'a>(
     machine: &Machine,
+    addresses: &[(String, String)],
     units: impl Iterator<Item = (&'a str, &'a Unit)>,
     now: Duration,
 ) -> String {
@@ -33,7 +34,7 @@ pub(crate) fn block<'a>(
         Mode::Volatile => row("state", "IN MEMORY: the state partition cannot be used, nothing is kept"),
         Mode::Recovery => row("RECOVERY", "the state partition cannot be used, workloads are held"),
     }
-    for (name, address) in addresses() {
+    for (name, address) in addresses {
         row("address", &format!("{address}  {name}"));
     }
     for (name, unit) in units {
@@ -52,7 +53,7 @@ fn seconds(duration: Duration) -> String {
 pub(crate) fn describe(unit: &Unit, now: Duration) -> String {
     let mut text = match &unit.current {
         Current::Waiting { until } => format!("starts in {}", seconds(until.saturating_sub(now))),
-        Current::Starting => "starting".to_owned(),
+        Current::Starting { .. } => "starting".to_owned(),
         Current::Running { since } => format!("running for {}", seconds(now.saturating_sub(*since))),
         Current::Stopping { .. } => "stopping".to_owned(),
         Current::Killed => "killed".to_owned(),
@@ -77,7 +78,7 @@ impl std::fmt::Display for Ended<'_> {
 }
 
 /// Interface and address of everything but loopback and link-local.
-fn addresses() -> Vec<(String, String)> {
+pub(crate) fn addresses() -> Vec<(String, String)> {
     let Ok(interfaces) = getifaddrs() else { return vec![] };
     interfaces
         .filter_map(|interface| {

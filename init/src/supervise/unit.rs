@@ -2,14 +2,17 @@
 //!
 //! Pure: events and the time come in, effects go out. The loop outside carries them out and reports back.
 //!
-//! ```text
-//!            Due                Started              (settled after SETTLED)
-//!  Waiting ───────▶ Starting ───────────▶ Running
-//!     ▲                │ Failed              │ Exited
-//!     └────────────────┴─────────────────────┘      and Ended, where the policy or a stop says so
-//!                         Stop                Exited
-//!               Running ───────▶ Stopping ───────────▶ Ended       (Due: kill)
-//! ```
+//! | state | `Due` | `Started` | `Gone` | `Stop` |
+//! |---|---|---|---|---|
+//! | `Waiting` | start: `Starting` | | | `Ended` |
+//! | `Starting` | kill: `Killed` | `Running` | next | ask to end: `Stopping` |
+//! | `Running` | | | next | ask to end: `Stopping` |
+//! | `Stopping` | kill: `Killed` | | next | |
+//! | `Killed` | | | next | |
+//! | `Ended` | | | | |
+//!
+//! `next` is `Waiting` with a back-off, or `Ended` where the restart policy or an earlier `Stop` says so. What is empty
+//! changes nothing.
 
 use std::time::Duration;
 
@@ -19,6 +22,9 @@ use super::backoff::Backoff;
 
 /// Running this long, a program counts as up, and its earlier failures are forgotten.
 pub(crate) const SETTLED: Duration = Duration::from_secs(10);
+
+/// How long a process may take to become the program: it waits for disks where PID 1 does not.
+const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// How a program ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +40,8 @@ pub(crate) enum Outcome {
 pub(crate) enum Current {
     /// It will be started at that time.
     Waiting { until: Duration },
-    /// Its process exists and prepares itself.
-    Starting,
+    /// Its process exists and prepares itself. It will be killed at that time.
+    Starting { until: Duration },
     /// The program itself runs.
     Running { since: Duration },
     /// It was asked to end, and will be killed at that time.
@@ -102,8 +108,10 @@ impl Unit {
     /// When it wants [`Event::Due`].
     pub(crate) fn due(&self) -> Option<Duration> {
         match self.current {
-            Current::Waiting { until } | Current::Stopping { until } => Some(until),
-            Current::Starting | Current::Running { .. } | Current::Killed | Current::Ended => None,
+            Current::Waiting { until } | Current::Starting { until } | Current::Stopping { until } => {
+                Some(until)
+            }
+            Current::Running { .. } | Current::Killed | Current::Ended => None,
         }
     }
 
@@ -133,13 +141,17 @@ impl Unit {
                 self.wanted = Wanted::Down;
                 (Current::Ended, Effect::None)
             }
-            (Current::Waiting { until }, Event::Due) if now >= *until => (Current::Starting, Effect::Start),
-            (Current::Starting, Event::Started) => (Current::Running { since: now }, Effect::None),
-            (Current::Starting | Current::Running { .. }, Event::Stop) => {
+            (Current::Waiting { until }, Event::Due) if now >= *until => {
+                (Current::Starting { until: now + START_LIMIT }, Effect::Start)
+            }
+            (Current::Starting { .. }, Event::Started) => (Current::Running { since: now }, Effect::None),
+            (Current::Starting { .. } | Current::Running { .. }, Event::Stop) => {
                 self.wanted = Wanted::Down;
                 (Current::Stopping { until: now + self.grace }, Effect::AskToEnd)
             }
-            (Current::Stopping { until }, Event::Due) if now >= *until => (Current::Killed, Effect::Kill),
+            (Current::Starting { until } | Current::Stopping { until }, Event::Due) if now >= *until => {
+                (Current::Killed, Effect::Kill)
+            }
             (Current::Ended | Current::Waiting { .. }, Event::Gone(_)) => return Effect::None,
             (current, Event::Gone(outcome)) => {
                 let ran = match current {
@@ -198,27 +210,30 @@ mod tests {
     fn every_pair_of_state_and_event_has_its_answer() {
         let gone = gone_with(1);
         let waiting = Current::Waiting { until: at(5) };
+        let starting = Current::Starting { until: at(9) };
         let running = Current::Running { since: at(1) };
         let stopping = Current::Stopping { until: at(9) };
         let stopped = Current::Stopping { until: at(9) + GRACE };
         let again = Current::Waiting { until: at(19) };
         let table = [
-            (waiting.clone(), Event::Due, Current::Starting, Effect::Start),
+            (waiting.clone(), Event::Due, Current::Starting { until: at(9) + START_LIMIT }, Effect::Start),
             (waiting.clone(), Event::Started, waiting.clone(), Effect::None),
             (waiting.clone(), gone.clone(), waiting.clone(), Effect::None),
             (waiting, Event::Stop, Current::Ended, Effect::None),
-            (Current::Starting, Event::Due, Current::Starting, Effect::None),
-            (Current::Starting, Event::Started, Current::Running { since: at(9) }, Effect::None),
-            (Current::Starting, gone.clone(), again.clone(), Effect::None),
-            (Current::Starting, Event::Stop, stopped.clone(), Effect::AskToEnd),
+            (starting.clone(), Event::Due, Current::Killed, Effect::Kill),
+            (starting.clone(), Event::Started, Current::Running { since: at(9) }, Effect::None),
+            (starting.clone(), gone.clone(), again.clone(), Effect::None),
+            (starting, Event::Stop, stopped.clone(), Effect::AskToEnd),
             (running.clone(), Event::Due, running.clone(), Effect::None),
             (running.clone(), Event::Started, running.clone(), Effect::None),
             (running.clone(), gone.clone(), again.clone(), Effect::None),
             (running, Event::Stop, stopped, Effect::AskToEnd),
             (stopping.clone(), Event::Due, Current::Killed, Effect::Kill),
             (stopping.clone(), Event::Started, stopping.clone(), Effect::None),
+            (stopping.clone(), gone.clone(), again.clone(), Effect::None),
             (stopping.clone(), Event::Stop, stopping, Effect::None),
             (Current::Killed, Event::Due, Current::Killed, Effect::None),
+            (Current::Killed, Event::Started, Current::Killed, Effect::None),
             (Current::Killed, Event::Stop, Current::Killed, Effect::None),
             (Current::Killed, gone.clone(), again, Effect::None),
             (Current::Ended, Event::Due, Current::Ended, Effect::None),
@@ -226,6 +241,7 @@ mod tests {
             (Current::Ended, gone, Current::Ended, Effect::None),
             (Current::Ended, Event::Stop, Current::Ended, Effect::None),
         ];
+        assert_eq!(table.len(), 6 * 4);
         for (before, event, after, effect) in table {
             let mut unit = Unit { current: before.clone(), ..unit(Restart::Always) };
             assert_eq!(unit.step(event.clone(), at(9)), effect, "{before:?} {event:?}");

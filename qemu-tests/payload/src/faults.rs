@@ -9,7 +9,7 @@ use coracle_fence::clone::{Namespaces, spawn};
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, sync};
 
 /// Argument of a process that starts many others, which end at once, and ends without waiting for them.
 pub const BATCH: &str = "batch";
@@ -87,17 +87,21 @@ pub fn flood(output: &mut impl Write, mib: u64) -> io::Result<()> {
     output.flush()
 }
 
-/// Writes a file of this many bytes and makes it durable.
+/// Writes a file of this many bytes, or as many as fit, and makes it durable. A container's layer leaves out what syncs one
+/// file, as it is new after each start.
 pub fn write_file(path: &str, bytes: u64) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    let chunk = vec![b'x'; MIB];
-    let mut left = bytes;
-    while left > 0 {
-        let now = left.min(MIB as u64);
-        file.write_all(&chunk[..now as usize])?;
-        left -= now;
-    }
-    file.sync_all()
+    let written = File::create(path).and_then(|mut file| {
+        let chunk = vec![b'x'; MIB];
+        let mut left = bytes;
+        while left > 0 {
+            let now = left.min(MIB as u64);
+            file.write_all(&chunk[..now as usize])?;
+            left -= now;
+        }
+        Ok(())
+    });
+    sync();
+    written
 }
 
 /// Starts this program again and never waits for it: whoever reaps it does.
