@@ -71,7 +71,7 @@ impl Peers {
 }
 
 fn cache() -> PathBuf {
-    let home = std::env::home_dir().unwrap_or_else(|| PathBuf::from("/root"));
+    let home = std::env::home_dir().unwrap_or_else(std::env::temp_dir);
     home.join(".cache/coracle/bench")
 }
 

@@ -40,11 +40,6 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// Whether its instructions are counted as well.
-    pub fn is_counted(self) -> bool {
-        !matches!(self, Self::Peer(..))
-    }
-
     /// Without firmware.
     pub fn direct(self) -> Result<Prepared, Error> {
         let (config, disk) = match self {
