@@ -91,10 +91,13 @@ impl Output {
 }
 
 /// A line for the kernel's log, with what could steer a terminal taken out.
+///
+/// What is no text becomes a question mark and not U+FFFD, which has three bytes: of the longest line these would be more
+/// than the 1024 bytes that `/dev/kmsg` takes at once, and the whole line would be lost.
 fn shown(name: &str, line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
-    let plain: String =
-        text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect();
+    let is_foreign = |c: char| c.is_control() && c != '\t' || c == char::REPLACEMENT_CHARACTER;
+    let plain: String = text.chars().map(|c| if is_foreign(c) { '?' } else { c }).collect();
     format!("<6>{name}: {plain}\n")
 }
 
@@ -110,6 +113,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use nix::{fcntl::OFlag, unistd::pipe2};
+
+    /// What `/dev/kmsg` takes at once: `PRINTKRB_RECORD_MAX` of the kernel.
+    const KMSG_LIMIT: usize = 1024;
 
     #[test]
     fn a_flood_is_read_within_the_budget_and_goes_on_after_a_refill() {
@@ -129,6 +135,16 @@ mod tests {
 
     #[test]
     fn a_line_cannot_steer_a_terminal() {
-        assert_eq!(shown("web", b"a\x1b[2Jb\tc\r\xff"), "<6>web: a\u{fffd}[2Jb\tc\u{fffd}\u{fffd}\n");
+        assert_eq!(shown("web", b"a\x1b[2Jb\tc\r\xff"), "<6>web: a?[2Jb\tc??\n");
+    }
+
+    #[test]
+    fn the_longest_line_is_taken_whatever_is_in_it() {
+        let name = "n".repeat(128);
+        for worst in [[0xff; MAX_LINE], [0x1b; MAX_LINE], [b'x'; MAX_LINE]] {
+            let line = shown(&name, &worst);
+            assert!(line.len() <= KMSG_LIMIT, "{} bytes", line.len());
+        }
+        assert_eq!(shown("web", "grün €\u{85}".as_bytes()), "<6>web: grün €?\n");
     }
 }
