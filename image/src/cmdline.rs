@@ -7,8 +7,8 @@ use coracle_recipe::recipe::{KernelProfile, OnStateFailure};
 /// The command line for a recipe and a root.
 pub fn text(recipe: &Recipe, root: &RootHash) -> String {
     let state = match recipe.on_state_failure {
-        OnStateFailure::Recover => "recover",
-        OnStateFailure::Volatile => "volatile",
+        OnStateFailure::Recover => cmdline::STATE_RECOVER,
+        OnStateFailure::Volatile => cmdline::STATE_VOLATILE,
     };
     let mut words = vec![
         format!("{}={root}", cmdline::ROOT_HASH),

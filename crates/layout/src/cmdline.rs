@@ -13,6 +13,10 @@ pub const ROOT_WAIT: &str = "rootwait";
 pub const PANIC: &str = "panic";
 /// `coracle.state=recover|volatile`: what to do when the state partition cannot be mounted.
 pub const STATE: &str = "coracle.state";
+/// The word of [`STATE`] for a machine that comes up without workloads and waits for an operator.
+pub const STATE_RECOVER: &str = "recover";
+/// The word of [`STATE`] for a machine that goes on with state in memory.
+pub const STATE_VOLATILE: &str = "volatile";
 /// `coracle.deadline=SECONDS`: how long PID 1 may take to start everything before it reboots.
 pub const DEADLINE: &str = "coracle.deadline";
 /// `systemd.hostname=NAME`, as systemd spells it.

@@ -95,7 +95,7 @@ impl Machine {
 
     fn take_command_line(&mut self, text: &str) {
         let line = Cmdline::new(text);
-        if line.value(cmdline::STATE) == Some("volatile") {
+        if line.value(cmdline::STATE) == Some(cmdline::STATE_VOLATILE) {
             self.on_state_failure = OnStateFailure::Volatile;
         }
         if let Some(seconds) = line.value(cmdline::DEADLINE).and_then(|value| value.parse().ok()) {
