@@ -102,12 +102,6 @@ impl Cgroup {
         Ok(field(events, "populated") != Some(0))
     }
 
-    /// The file whose change (`POLLPRI`) says that the last process left or the first came.
-    pub fn events(&self) -> Result<OwnedFd, Error> {
-        openat(&self.folder, c"cgroup.events", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(failed("cgroup.events"))
-    }
-
     /// How many processes the kernel killed here for want of memory; 0 without a memory controller.
     pub fn oom_kills(&self) -> Result<u64, Error> {
         let mut buffer = [0; FILE];

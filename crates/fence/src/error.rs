@@ -43,15 +43,6 @@ pub enum Error {
         #[source]
         source: Errno,
     },
-    /// Descriptors were not marked.
-    #[error("close_range from descriptor {first}")]
-    Descriptors {
-        /// The first of them.
-        first: u32,
-        /// The kernel's answer.
-        #[source]
-        source: Errno,
-    },
     /// Signals kept their disposition or stayed blocked.
     #[error("reset signals")]
     Signals(#[source] Errno),
@@ -129,7 +120,6 @@ impl Error {
             | Self::Unshare { source, .. }
             | Self::Attributes { source, .. }
             | Self::Filter { source, .. }
-            | Self::Descriptors { source, .. }
             | Self::Send { source, .. }
             | Self::Mapper { source, .. }
             | Self::ResizeExt4 { source, .. }

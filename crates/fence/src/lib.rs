@@ -3,10 +3,9 @@
 //! * [`clone`]: a child with its own namespaces, in its cgroup, with a pidfd.
 //! * [`mounts`]: mount attributes, id-mapped mounts among them.
 //! * [`filter`]: installing a seccomp program.
-//! * [`descriptors`]: closing what must not survive an exec.
 //! * [`signals`]: every signal as a fresh program expects it, and any of them sent.
 //! * [`exec`]: the last steps of a child, to another program.
-//! * [`mapper`]: device-mapper: create, load, resume, remove.
+//! * [`mapper`]: device-mapper: create, load, resume.
 //! * [`ext4`]: growing a mounted filesystem and giving it a UUID.
 //! * [`partition`]: telling the kernel that a partition grew.
 //! * [`packet`]: whole frames of one network interface.
@@ -16,7 +15,6 @@
 #[cfg(feature = "test-allocator")]
 pub mod allocator;
 pub mod clone;
-pub mod descriptors;
 mod error;
 pub mod exec;
 pub mod ext4;

@@ -1,4 +1,4 @@
-//! Device-mapper: a device of one target, such as dm-verity, from creation to removal.
+//! Device-mapper: a device of one target, such as dm-verity, made. It stays until the power goes.
 //!
 //! <https://docs.kernel.org/admin-guide/device-mapper/verity.html>, linux/dm-ioctl.h interface 4.0.0, which every Linux with
 //! dm-verity (3.4) has. A request is one buffer of fixed size:
@@ -53,21 +53,11 @@ struct Request {
 const _: () = assert!(size_of::<Request>() == 1376);
 
 pub(crate) const CREATE: Opcode = opcode::read_write::<Header>(0xfd, 3);
-pub(crate) const REMOVE: Opcode = opcode::read_write::<Header>(0xfd, 4);
 pub(crate) const SUSPEND: Opcode = opcode::read_write::<Header>(0xfd, 6);
 pub(crate) const LOAD: Opcode = opcode::read_write::<Header>(0xfd, 9);
 const READONLY: u32 = 1;
 #[cfg(test)]
 pub(crate) const NAME_OFFSET: usize = std::mem::offset_of!(Header, name);
-
-/// A mapped device's number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Device {
-    /// Device-mapper's own.
-    pub major: u32,
-    /// The device's.
-    pub minor: u32,
-}
 
 /// A device's name: 1 to 127 bytes, neither `/` nor NUL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,12 +85,8 @@ pub struct Table<'a> {
 }
 
 /// Makes a device without a table. `control` is `/dev/mapper/control`, here and below.
-pub fn create(control: BorrowedFd<'_>, name: Name<'_>) -> Result<Device, Error> {
-    let mut request = request(name, 0)?;
-    send::<CREATE>("create", control, &mut request)?;
-    // The kernel's huge encoding: minor bits 0 to 7, major bits 8 to 19, the minor's other bits above.
-    let dev = request.header.dev;
-    Ok(Device { major: (dev >> 8 & 0xfff) as u32, minor: (dev & 0xff | dev >> 12 & 0xfff_ff00) as u32 })
+pub fn create(control: BorrowedFd<'_>, name: Name<'_>) -> Result<(), Error> {
+    send::<CREATE>("create", control, &mut request(name, 0)?)
 }
 
 /// Loads a read-only table, which takes effect at the next [`resume`].
@@ -111,11 +97,6 @@ pub fn load(control: BorrowedFd<'_>, name: Name<'_>, table: Table<'_>) -> Result
 /// Makes the loaded table the device.
 pub fn resume(control: BorrowedFd<'_>, name: Name<'_>) -> Result<(), Error> {
     send::<SUSPEND>("resume", control, &mut request(name, 0)?)
-}
-
-/// Removes a device that nobody has open.
-pub fn remove(control: BorrowedFd<'_>, name: Name<'_>) -> Result<(), Error> {
-    send::<REMOVE>("remove", control, &mut request(name, 0)?)
 }
 
 fn load_request(name: Name<'_>, table: Table<'_>) -> Result<Request, Error> {
@@ -209,6 +190,5 @@ mod tests {
         let refused = |command| Error::Mapper { command, source: rustix::io::Errno::NOTTY };
         assert_eq!(create(null.as_fd(), name), Err(refused("create")));
         assert_eq!(resume(null.as_fd(), name), Err(refused("resume")));
-        assert_eq!(remove(null.as_fd(), name), Err(refused("remove")));
     }
 }

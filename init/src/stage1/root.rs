@@ -36,7 +36,7 @@ pub(crate) fn open(disk: &Disk, slot: Slot, superblock: &Superblock, root: &Root
     let name = Name::new(NAME).map_err(Error::Mapper)?;
     let table = Table { sectors: superblock.data_blocks.sectors(), target: "verity", params: &params };
     mapper::create(control.as_fd(), name)
-        .and_then(|_| mapper::load(control.as_fd(), name, table))
+        .and_then(|()| mapper::load(control.as_fd(), name, table))
         .and_then(|()| mapper::resume(control.as_fd(), name))
         .map_err(Error::Mapper)
 }
