@@ -17,7 +17,7 @@ pub const STATE: &str = "coracle.state";
 pub const STATE_RECOVER: &str = "recover";
 /// The word of [`STATE`] for a machine that goes on with state in memory.
 pub const STATE_VOLATILE: &str = "volatile";
-/// `coracle.deadline=SECONDS`: how long PID 1 may take to start everything before it reboots.
+/// `coracle.deadline=SECONDS`: until when a boot must be good. Only an entry on trial that is not good by then restarts.
 pub const DEADLINE: &str = "coracle.deadline";
 /// `systemd.hostname=NAME`, as systemd spells it.
 pub const HOST_NAME: &str = "systemd.hostname";
