@@ -28,7 +28,7 @@ const LINKS: [(&str, &str); 4] = [
     ("etc/os-release", "../usr/lib/os-release"),
     ("etc/machine-id", "/run/machine-id"),
     ("etc/hostname", "/run/hostname"),
-    ("etc/resolv.conf", "/run/netd/resolv.conf"),
+    ("etc/resolv.conf", paths::RESOLV_CONF),
 ];
 const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
 

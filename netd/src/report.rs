@@ -1,4 +1,10 @@
-//! What others may know: two files in `/run/netd`, each replaced whole.
+//! What others may know: two files in `/run/netd`.
+//!
+//! `resolv.conf` is written in place. Containers are shown the file itself, not its name: were another renamed over it, those
+//! that run would keep the old one for good. It has at most 100 bytes and is written by one call, from its start, and cut to
+//! its new length after; who reads between the two finds the new servers and, after them, an end of the old text.
+//!
+//! `status` is replaced whole: readers see the old file or the new one.
 //!
 //! `status` has a line for each interface that is looked after, in the order of their indices: four words.
 //!
@@ -11,7 +17,7 @@
 
 use std::{
     fmt::{self, Write as _},
-    fs::{self, OpenOptions, Permissions},
+    fs::{self, File, OpenOptions, Permissions},
     io::{self, Write as _},
     net::Ipv4Addr,
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
@@ -23,6 +29,7 @@ use crate::settings::Source;
 /// Name servers that a C library asks (`MAXNS` of resolv.h).
 const MAX_DNS: usize = 3;
 const RESOLV_CONF: &str = "resolv.conf";
+const STATUS: &str = "status";
 const HEADER: &str = "# Written by netd.\n";
 const MODE: u32 = 0o644;
 
@@ -85,9 +92,9 @@ impl Report {
         let new = resolv_conf(lines);
         let old = servers.is_none() && names == Names::KeepOld && self.folder.join(RESOLV_CONF).exists();
         if !(old && new == HEADER) {
-            replace_if_other(&self.folder, RESOLV_CONF, new, servers)?;
+            write_if_other(overwrite, &self.folder.join(RESOLV_CONF), new, servers)?;
         }
-        replace_if_other(&self.folder, "status", status(lines), states)
+        write_if_other(replace, &self.folder.join(STATUS), status(lines), states)
     }
 }
 
@@ -115,26 +122,44 @@ fn resolv_conf(lines: &[Line]) -> String {
     text
 }
 
-fn replace_if_other(folder: &Path, name: &str, text: String, written: &mut Option<String>) -> io::Result<()> {
+fn write_if_other(
+    write: fn(&Path, &str) -> io::Result<()>,
+    path: &Path,
+    text: String,
+    written: &mut Option<String>,
+) -> io::Result<()> {
     if written.as_ref() != Some(&text) {
-        replace(folder, name, &text)?;
+        write(path, &text)?;
         *written = Some(text);
     }
     Ok(())
 }
 
-/// Readers see the old file or the new one. The folder is in memory: there is nothing to sync.
-fn replace(folder: &Path, name: &str, text: &str) -> io::Result<()> {
-    let new = folder.join(format!("{name}.new"));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(&new)?;
+/// The same file with another text. The folder is in memory: there is nothing to sync, here and below.
+fn overwrite(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = open(OpenOptions::new().truncate(false), path)?;
     file.write_all(text.as_bytes())?;
-    // Whatever the umask: everybody reads it.
+    file.set_len(text.len() as u64)
+}
+
+/// Another file under the same name.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let new = path.with_added_extension("new");
+    open(OpenOptions::new().truncate(true), &new)?.write_all(text.as_bytes())?;
+    fs::rename(&new, path)
+}
+
+/// A file to write that everybody reads, whatever the umask.
+fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.write(true).create(true).mode(MODE).open(path)?;
     file.set_permissions(Permissions::from_mode(MODE))?;
-    fs::rename(&new, folder.join(name))
+    Ok(file)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Seek;
+
     use super::*;
 
     fn line(name: &str, state: State, dns: &[u8]) -> Line {
@@ -162,9 +187,27 @@ mod tests {
     }
 
     #[test]
-    fn files_are_replaced_whole_and_only_when_they_change() {
+    fn whoever_was_shown_the_name_servers_sees_the_new_ones() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("status");
+        let path = folder.path().join(RESOLV_CONF);
+        fs::write(&path, "").unwrap();
+        let mut shown = File::open(&path).unwrap();
+        let mut report = Report::new(folder.path().to_owned());
+        for dns in [&[1, 2, 3][..], &[4], &[], &[111, 222, 123]] {
+            let lines = [line("eth0", State::Ready, dns)];
+            report.write(&lines, Names::Replace).unwrap();
+            shown.rewind().unwrap();
+            let text = io::read_to_string(&shown).unwrap();
+            assert_eq!(text, resolv_conf(&lines));
+            assert!(text.len() <= 100, "{text}");
+        }
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
+    }
+
+    #[test]
+    fn the_status_is_replaced_whole_and_only_when_it_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(STATUS);
         let mut report = Report::new(folder.path().to_owned());
         report.write(&[], Names::Replace).unwrap();
         let old = fs::File::open(&path).unwrap();
@@ -178,6 +221,7 @@ mod tests {
         let mut nowhere = Report::new(folder.path().join("missing"));
         assert_eq!(nowhere.write(&[], Names::Replace).unwrap_err().kind(), io::ErrorKind::NotFound);
     }
+
     #[test]
     fn old_name_servers_stay_until_something_is_known() {
         let folder = tempfile::tempdir().unwrap();

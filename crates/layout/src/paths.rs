@@ -22,3 +22,6 @@ pub const RUN: &str = "/run/coracle";
 pub const STAGE1_FACTS: &str = "/run/coracle/stage1";
 /// What the network process tells other programs: `resolv.conf`, `status`.
 pub const RUN_NETD: &str = "/run/netd";
+/// Its name servers. `/etc/resolv.conf` leads here, and containers are shown this very file: it is there before anything is
+/// started, and is written in place.
+pub const RESOLV_CONF: &str = "/run/netd/resolv.conf";

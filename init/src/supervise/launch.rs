@@ -24,7 +24,7 @@ use coracle_runtime::{
 };
 use nix::{
     fcntl::OFlag,
-    unistd::{Gid, Uid, chown, pipe2},
+    unistd::{Gid, Uid, chown, fchown, pipe2},
 };
 use rustix::process::Pid;
 
@@ -197,12 +197,24 @@ impl Supervised {
         Ok(())
     }
 
-    /// A service's folder for what it tells others, gone with the power.
+    /// A service's folder for what it tells others, gone with the power. In that of the network service its list of name
+    /// servers is there from the start, still empty: containers are shown this file itself, and one that starts before the
+    /// first lease would otherwise have none for good.
     fn make_run_folder(&self) -> Result<(), String> {
         let path = format!("/run/{}", self.name());
         let made = fs::create_dir_all(&path);
         made.map_err(|error| format!("make {path}: {error}"))?;
         let owner = (Some(Uid::from_raw(self.plan.uid)), Some(Gid::from_raw(self.plan.gid)));
+        if path == paths::RUN_NETD {
+            // Never through a link: the folder is the service's, and after a restart what is in it may be its work.
+            match File::create_new(paths::RESOLV_CONF) {
+                Ok(file) => {
+                    fchown(&file, owner.0, owner.1).map_err(|errno| format!("own its file: {errno}"))?
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(format!("make {}: {error}", paths::RESOLV_CONF)),
+            }
+        }
         chown(path.as_str(), owner.0, owner.1).map_err(|errno| format!("own {path}: {errno}"))
     }
 
