@@ -1,5 +1,6 @@
 //! Everything PID 1 does before it supervises.
 
+mod esp;
 mod identity;
 mod machine;
 mod mounts;

@@ -6,6 +6,8 @@ use coracle_qemu_tests::{Deadline, Error, Exit, Machine, Specimen};
 
 const BOOT: u64 = 180;
 const MACHINE_ID: &str = "/lib/coracle/init/machine-id";
+/// Where the boot sector of a FAT32 volume has its serial number.
+const VOLUME_ID: u64 = 67;
 const GROWTH: u64 = 300 << 20;
 
 /// Boots and switches off again; returns the console.
@@ -16,7 +18,8 @@ fn boot(specimen: &Specimen) -> Result<String, Error> {
     Ok(machine.console().text())
 }
 
-/// Everything by which one machine is told from another: GUIDs of the table, UUID of the state file system, machine-id.
+/// Everything by which one machine is told from another: GUIDs of the table, serial number of the ESP, UUID of the state file
+/// system, machine-id.
 fn identifiers(specimen: &Specimen) -> Result<Vec<String>, Error> {
     let disk = specimen.disk()?;
     disk.check_state()?;
@@ -26,8 +29,13 @@ fn identifiers(specimen: &Specimen) -> Result<Vec<String>, Error> {
     let machine_id = String::from_utf8(machine_id).unwrap();
     assert_eq!(machine_id.trim_end().len(), 32, "{machine_id:?}");
     let uuid = disk.read(Partition::State, 1024 + 104, 16)?;
+    let serial = disk.read(Partition::Esp, VOLUME_ID, 4)?;
+    assert_eq!(disk.read(Partition::Esp, 6 * 512 + VOLUME_ID, 4)?, serial, "the boot sector's copy");
+    disk.boot_entries()?;
     let guids = table.partitions().iter().map(|one| one.guid.to_string());
-    Ok(guids.chain([table.disk_guid().to_string(), machine_id, format!("{uuid:02x?}")]).collect())
+    let others =
+        [table.disk_guid().to_string(), machine_id, format!("{uuid:02x?}"), format!("{serial:02x?}")];
+    Ok(guids.chain(others).collect())
 }
 
 #[test]
@@ -47,7 +55,9 @@ fn identifiers_are_random_and_kept_and_the_disk_is_used_to_its_end() -> Result<(
 
     let console = boot(&specimen)?;
     assert_eq!(identifiers(&specimen)?, first);
-    for once in ["partition table written", "filesystem grown", "machine identifier made"] {
+    for once in
+        ["volume identified", "partition table written", "filesystem grown", "machine identifier made"]
+    {
         assert!(!console.contains(once), "{once} again:\n{console}");
     }
 

@@ -14,7 +14,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use sys_mount::{Mount, MountFlags, UnmountFlags, unmount};
 
 use super::{
-    Error, Machine, Mode,
+    Error, Machine, Mode, esp,
     machine::OnStateFailure,
     superblock::{BLOCK_LEN, Superblock},
 };
@@ -23,18 +23,24 @@ use crate::{
     log::{Chain, error, info, warning},
 };
 
-/// Gives disk and partitions random identifiers at the first boot, and the state partition what has been added to the disk.
+/// Gives disk, partitions and the volume on the ESP random identifiers at the first boot, and the state partition what has
+/// been added to the disk.
 ///
-/// One rewrite serves both, in the order of [`Table::steps`]: whenever the power goes, one of the two copies is whole, and
-/// the next boot does the rest.
+/// One rewrite of the table serves both, in the order of [`Table::steps`]: whenever the power goes, one of the two copies is
+/// whole, and the next boot does the rest. The disk's identifier tells that the first boot was, so the volume comes before.
 pub(super) fn grow_partition(machine: &mut Machine) -> Result<(), Error> {
-    let Disk { name, path, mut table, side, .. } = machine.disk()?;
+    let disk = machine.disk()?;
+    let is_first_boot = !disk.table.disk_guid().is_random();
+    if is_first_boot && let Err(error) = esp::identify(&disk) {
+        // No reason to withhold the disk's end, or to try at every boot.
+        warning!("volume keeps its identifier error={:?}", Chain(&error).to_string());
+    }
+    let Disk { name, path, mut table, side, .. } = disk;
     let object = path.to_string_lossy().into_owned();
     let mut device =
         OpenOptions::new().read(true).write(true).open(&path).map_err(Error::os("open", &object))?;
     let len = device.seek(SeekFrom::End(0)).map_err(Error::os("measure", &object))?;
     let growth = table.grow_last(len).map_err(|source| Error::Table { disk: name, source })?;
-    let is_first_boot = !table.disk_guid().is_random();
     if growth == Growth::None && !is_first_boot && side == Side::Primary {
         return Ok(());
     }
@@ -55,7 +61,7 @@ fn random_guids(count: usize) -> Result<Vec<Guid>, Error> {
     (0..count).map(|_| random_bytes().map(Guid::from_random)).collect()
 }
 
-fn random_bytes() -> Result<[u8; 16], Error> {
+pub(super) fn random_bytes() -> Result<[u8; 16], Error> {
     let mut bytes = [0; 16];
     getrandom(&mut bytes, GetRandomFlags::empty()).map_err(Error::os("draw", "an identifier"))?;
     Ok(bytes)
