@@ -182,6 +182,16 @@ pub enum Error {
         /// What it said.
         output: String,
     },
+    /// An archive was not fetched.
+    #[error("fetch {url} (bounds: {bounds}): {said}")]
+    Download {
+        /// Its address.
+        url: String,
+        /// What it may take.
+        bounds: String,
+        /// What curl said.
+        said: String,
+    },
     /// The lock file is not one.
     #[error("read the lock {}", path.display())]
     Lock {
