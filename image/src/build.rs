@@ -29,7 +29,7 @@ use std::path::PathBuf;
 
 use coracle_erofs as erofs;
 use coracle_layout::partition::Partition;
-use coracle_layout::{OsVersion, RootHash, Slot, VERITY_SALT};
+use coracle_layout::{OsVersion, RootHash, Slot, VERITY_SALT, paths};
 use coracle_pods::Pod;
 use coracle_recipe::Recipe;
 use coracle_recipe::recipe::Format;
@@ -214,6 +214,9 @@ impl<'r> Work<'r> {
     }
 
     fn plans(&self, images: &[Embedded], inputs: &inputs::Inputs) -> Result<Plans, Error> {
+        if self.recipe.pods.len() > paths::MAX_PLANS {
+            return Err(Error::Pods { count: self.recipe.pods.len() });
+        }
         let mut pods: Vec<(Pod, Plan)> = Vec::new();
         for (path, index) in self.recipe.pods.iter().zip(0..) {
             let pod = inputs::pod(&self.request.recipe, path.as_path())?;

@@ -32,6 +32,15 @@ pub enum Error {
         /// What is wrong with it.
         source: Box<coracle_pods::Error>,
     },
+    /// There are more pods than a machine starts.
+    #[error(
+        "the recipe has {count} pods, a machine starts at most {}: remove some",
+        coracle_layout::paths::MAX_PLANS
+    )]
+    Pods {
+        /// How many there are.
+        count: usize,
+    },
     /// Two pods have one name.
     #[error("two pods are named {name}: rename one of them")]
     PodTwice {

@@ -297,6 +297,10 @@ fn pods_and_images_must_match() {
     let twice = quick().replace("[[files]]", "[[pods]]\nmanifest = \"pod.yaml\"\n[[files]]");
     fs::write(project.path("coracle.toml"), twice).unwrap();
     assert!(matches!(project.build(), Err(Error::PodTwice { .. })));
+    let many = "[[pods]]\nmanifest = \"pod.yaml\"\n".repeat(512) + "[[files]]";
+    fs::write(project.path("coracle.toml"), quick().replace("[[files]]", &many)).unwrap();
+    let many = project.build();
+    assert!(matches!(many, Err(Error::Pods { count: 513 })), "{many:?}");
     let twice = quick().replace("[[pods]]", "[[images]]\npath = \"app\"\nname = \"app:1\"\n[[pods]]");
     fs::write(project.path("coracle.toml"), twice).unwrap();
     assert!(matches!(project.build(), Err(Error::ImageTwice { .. })));

@@ -10,6 +10,8 @@ pub const PODS: &str = "/usr/share/coracle/pods";
 pub const IMAGES: &str = "/usr/share/coracle/images";
 /// Extension of a start plan.
 pub const PLAN_EXTENSION: &str = "plan";
+/// The most start plans in one folder: the builder refuses more, PID 1 starts no more.
+pub const MAX_PLANS: usize = 512;
 /// Where the state partition is mounted; everything else is read-only or gone with the power.
 pub const STATE: &str = "/var";
 /// What PID 1 keeps across boots: machine identifier, crash records.

@@ -41,9 +41,6 @@ use crate::{
     log::{Chain, error, info, warning},
 };
 
-/// Plans in one folder; more were not made by the builder.
-const MAX_PLANS: usize = 512;
-
 /// As the kernel numbers it.
 const SIGKILL: u8 = 9;
 
@@ -105,7 +102,15 @@ fn load_folder(folder: &Path, kind: Kind, branch: File, units: &mut Vec<Supervis
         .filter(|path| path.extension().is_some_and(|extension| extension == paths::PLAN_EXTENSION))
         .collect();
     plans.sort();
-    for path in plans.iter().take(MAX_PLANS) {
+    let left_out = plans.len().saturating_sub(paths::MAX_PLANS);
+    if left_out > 0 {
+        error!(
+            "too many start plans folder={} most={} left_out={left_out}",
+            folder.display(),
+            paths::MAX_PLANS
+        );
+    }
+    for path in plans.iter().take(paths::MAX_PLANS) {
         match read(path) {
             Ok(plan) => units.push(Supervised::new(plan, kind, Rc::clone(&branch))),
             Err(why) => error!("start plan refused path={} error={why:?}", path.display()),
