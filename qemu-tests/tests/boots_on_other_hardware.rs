@@ -88,7 +88,7 @@ fn a_stick_in_an_ehci_port() -> Result<(), Error> {
 
 #[test]
 fn an_ide_disk() -> Result<(), Error> {
-    directly((Bus::Ide, "sda"), Nic::E1000, "ata_piix 0000:")
+    directly((Bus::Ide, "sda"), Nic::E1000, ": ata_piix")
 }
 
 #[test]
