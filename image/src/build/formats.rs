@@ -15,9 +15,10 @@ use crate::{Error, digest};
 const MIB: u64 = 1 << 20;
 /// Purpose and suffix of the compressed disk.
 const COMPRESSED: &str = "raw.zst";
-/// What the system may take with the virtio kernel; the recipe sets its own limit for the compressed disk.
+/// What the system may take, and the UKI with either kernel; the recipe sets its own limit for the compressed disk.
 const ROOT_BUDGET: u64 = 6 * MIB;
 const UKI_BUDGET: u64 = 8 * MIB;
+const FULL_UKI_BUDGET: u64 = 10 * MIB;
 
 /// The raw disk, and where its forms go.
 pub struct Job<'a> {
@@ -125,11 +126,11 @@ fn write(job: &Job<'_>, format: formats::Format, path: &Path) -> Result<(), Erro
 }
 
 fn budget_of(recipe: &Recipe, suffix: &str) -> Option<u64> {
-    let virtio = recipe.kernel.profile == KernelProfile::Virtio;
-    match suffix {
-        COMPRESSED => Some(recipe.image.budget.get()),
-        "root" if virtio => Some(ROOT_BUDGET),
-        "efi" if virtio => Some(UKI_BUDGET),
+    match (suffix, recipe.kernel.profile) {
+        (COMPRESSED, _) => Some(recipe.image.budget.get()),
+        ("root", _) => Some(ROOT_BUDGET),
+        ("efi", KernelProfile::Virtio) => Some(UKI_BUDGET),
+        ("efi", KernelProfile::Full) => Some(FULL_UKI_BUDGET),
         _ => None,
     }
 }
