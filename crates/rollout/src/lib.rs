@@ -1,0 +1,22 @@
+//! How a fleet comes to a release. Pure: no file, no network, no clock, no chance of its own.
+//!
+//! Times and random numbers are handed in; decisions and what to do come out. The agent on the machine, the
+//! publisher and the simulation of a fleet use the same code.
+#![forbid(unsafe_code)]
+
+pub mod digest;
+#[cfg(test)]
+mod fixture;
+pub mod label;
+pub mod manifest;
+pub mod system;
+mod text;
+pub mod time;
+pub mod trusted;
+pub mod waves;
+
+pub use label::Line;
+pub use manifest::Manifest;
+pub use system::{Epoch, System};
+pub use time::Time;
+pub use trusted::Trusted;
