@@ -4,16 +4,22 @@
 //! publisher and the simulation of a fleet use the same code.
 #![forbid(unsafe_code)]
 
+pub mod backoff;
+pub mod deny;
 pub mod digest;
 #[cfg(test)]
 mod fixture;
 pub mod label;
 pub mod manifest;
+pub mod orders;
+pub mod poll;
+pub mod select;
 pub mod system;
 mod text;
 pub mod time;
 pub mod trusted;
 pub mod waves;
+pub mod window;
 
 pub use label::Line;
 pub use manifest::Manifest;
