@@ -10,6 +10,7 @@ pub mod digest;
 #[cfg(test)]
 mod fixture;
 pub mod label;
+pub mod machine;
 pub mod manifest;
 pub mod orders;
 pub mod poll;

@@ -87,6 +87,12 @@ impl Trusted<Manifest> {
         }
     }
 
+    /// When a release that was chosen earlier is for the machine at that place; `None`: it always was.
+    pub fn eligible(&self, system: System, place: Place) -> Option<Time> {
+        let release = self.releases.iter().find(|release| release.system() == system)?;
+        Some(release.waves.as_ref()?.eligible(place.seed(system.version)))
+    }
+
     fn check(&self, node: &Node<'_>) -> Result<(), Fault> {
         let got = self.line();
         if got != *node.line {
@@ -157,7 +163,7 @@ impl Trusted<Manifest> {
         if self.paused {
             return Some(Obstacle::Paused);
         }
-        let until = release.waves.as_ref()?.eligible(node.place.seed(release.version));
+        let until = self.eligible(release.system(), node.place)?;
         (planned && node.now < until).then_some(Obstacle::Wave { until })
     }
 

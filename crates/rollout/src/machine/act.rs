@@ -1,0 +1,114 @@
+//! What follows from a step.
+
+use coracle_layout::{RootHash, Slot};
+
+use super::{job::Form, memory::Note};
+use crate::{system::System, time::Time};
+
+/// What follows from a step, in this order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// To be remembered, before anything is done.
+    pub notes: Vec<Note>,
+    /// To be done beside the act. Lost in a crash without harm.
+    pub asides: Vec<Aside>,
+    /// To be begun in place of the act under way; `None`: that one goes on.
+    pub act: Option<Act>,
+}
+
+/// The one thing that is being done. Each may be repeated, and answers with an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// Nothing: answer `Due` at that time, or never.
+    Rest {
+        /// The time.
+        until: Option<Time>,
+    },
+    /// Check that the release fits on slot and ESP; remove the slot's old entry; poison the slot. `Prepared`.
+    Prepare {
+        /// The slot.
+        slot: Slot,
+        /// What is to come there.
+        root: RootHash,
+    },
+    /// Stream operations: verify, write, flush. `Checkpoint` each 32 MiB, at last `Written`.
+    Write {
+        /// Where to.
+        slot: Slot,
+        /// What.
+        root: RootHash,
+        /// From which files.
+        form: Form,
+        /// The first operation that is not on the disk.
+        from_op: u32,
+    },
+    /// Build the verity tree and read the slot back through it; the superblock last. `Verified`.
+    Verify {
+        /// The slot.
+        slot: Slot,
+        /// What should be there.
+        root: RootHash,
+    },
+    /// Remove any entry of that root, fetch its UKI beside the entries, verify it. `Fetched`.
+    FetchUki {
+        /// Whose.
+        root: RootHash,
+        /// From which file.
+        form: Form,
+    },
+    /// Ask for the fleet's lock. `LockTaken` or `LockRefused`.
+    TakeLock,
+    /// Ask the workloads to end, within a deadline. `Drained`.
+    Drain,
+    /// Make its entry the one that boots. `Activated`.
+    Activate {
+        /// Whose.
+        root: RootHash,
+        /// How.
+        way: Way,
+    },
+    /// Shut down in order and boot.
+    Reboot,
+    /// Watch the health gates. `Healthy`.
+    Watch,
+    /// Make the running entry good, if everything says that it is the running one. `Blessed`.
+    Bless {
+        /// What must be running.
+        system: System,
+        /// What must not boot by itself any more.
+        demote: Option<System>,
+    },
+    /// Undo, then watch the health gates. `Healthy`.
+    Recover(Undo),
+    /// Give the fleet's lock back, held or not. `LockReleased`.
+    ReleaseLock,
+    /// Undo. `Discarded`.
+    Discard(Undo),
+}
+
+/// How a system comes to boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Its UKI becomes an entry with tries.
+    NewEntry,
+    /// The boot manager is told to start its entry once.
+    OneShot,
+}
+
+/// How it comes not to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undo {
+    /// Remove every file on the ESP that is of that root; it is not what runs.
+    Entry(RootHash),
+    /// Clear the order to the boot manager.
+    OneShot,
+}
+
+/// Beside the act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aside {
+    /// Ask the repository now.
+    Poll,
+    /// Start the workloads that were asked to end.
+    Undrain,
+}

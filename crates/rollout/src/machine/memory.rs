@@ -1,0 +1,91 @@
+//! What outlives an update.
+
+use coracle_layout::{OsVersion, RootHash};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    deny::{Denial, DenyList},
+    orders::Orders,
+    system::{Epoch, System},
+    text,
+    time::Time,
+};
+
+/// What outlives an update.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Memory {
+    /// What the operator has ordered.
+    pub orders: Orders,
+    /// What was rejected.
+    pub deny: DenyList,
+    /// The highest epoch that was ever blessed.
+    pub epoch: Epoch,
+    /// The highest security floor that was ever told.
+    #[serde(with = "text::option")]
+    pub security_floor: Option<OsVersion>,
+    /// What was blessed last.
+    pub confirmed: Option<System>,
+    /// Updates to one release that did not work out, in a row.
+    pub failures: Option<Failures>,
+    /// When the last update began.
+    #[serde(with = "text::option")]
+    pub last_start: Option<Time>,
+}
+
+/// Failures in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failures {
+    /// Of which release.
+    #[serde(with = "text")]
+    pub root: RootHash,
+    /// How many.
+    pub count: u32,
+}
+
+/// Something to remember.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// The operator's orders are these now.
+    Orders(Orders),
+    /// An update began.
+    Started(Time),
+    /// It did not work out.
+    Failed(RootHash),
+    /// A system was blessed.
+    Confirmed(System, Epoch),
+    /// One was rejected.
+    Denied(Denial),
+    /// The operator lets failures and rejections be forgotten: of one version, or of all.
+    Forgiven(Option<OsVersion>),
+    /// The publisher names a security floor.
+    Floor(OsVersion),
+}
+
+impl Memory {
+    /// Remembers it.
+    pub fn note(&mut self, note: Note) {
+        match note {
+            Note::Orders(orders) => self.orders = orders,
+            Note::Started(at) => self.last_start = Some(at),
+            Note::Failed(root) => {
+                self.failures = Some(Failures { root, count: self.failures_of(root).saturating_add(1) });
+            }
+            Note::Confirmed(system, epoch) => {
+                self.confirmed = Some(system);
+                self.epoch = self.epoch.max(epoch);
+                self.failures = None;
+            }
+            Note::Denied(denial) => self.deny.add(denial),
+            Note::Forgiven(version) => {
+                self.failures = None;
+                self.deny.lift(version);
+            }
+            Note::Floor(floor) => self.security_floor = self.security_floor.max(Some(floor)),
+        }
+    }
+
+    pub(super) fn failures_of(&self, root: RootHash) -> u32 {
+        self.failures.filter(|failures| failures.root == root).map_or(0, |failures| failures.count)
+    }
+}

@@ -1,0 +1,176 @@
+//! After a kill or a power cut.
+
+use super::*;
+use crate::deny::Class;
+
+/// A machine on 1.0.0 in slot A, with 0.9.0 in slot B.
+fn facts(boot: Boot) -> Facts {
+    Facts {
+        now: now(),
+        running: running("1.0.0"),
+        entry: Entry::Good,
+        other: None,
+        slot: SlotContent::Poisoned,
+        uki: UkiContent::Absent,
+        boot,
+        failure: (Class::Panic, "kernel panic".to_owned()),
+    }
+}
+
+/// The new release runs in slot B; the old one is good.
+fn new_runs(entry: Entry) -> Facts {
+    Facts {
+        running: Running { slot: Slot::B, ..running("1.1.0") },
+        entry,
+        other: Some(Other { system: fixture::system("1.0.0"), entry: Entry::Good }),
+        ..facts(Boot::New)
+    }
+}
+
+/// The old one runs, and the new one's entry is so.
+fn old_runs(entry: Entry) -> Facts {
+    Facts { other: Some(Other { system: fixture::system("1.1.0"), entry }), ..facts(Boot::New) }
+}
+
+fn staged_on_disk(facts: Facts) -> Facts {
+    Facts {
+        slot: SlotContent::Sealed(fixture::system("1.1.0").root),
+        uki: UkiContent::Ready(fixture::uki("1.1.0")),
+        ..facts
+    }
+}
+
+fn sealed(facts: Facts) -> Facts {
+    Facts { uki: UkiContent::Absent, ..staged_on_disk(facts) }
+}
+
+/// The state after a restart, what follows the release of the lock in brackets, and whether 1.1.0 is denied.
+fn after(state: &State, facts: &Facts) -> (String, bool) {
+    let memory = Memory { confirmed: Some(fixture::system("1.0.0")), ..Memory::default() };
+    let bytes = Journal::new(state.clone(), memory).to_bytes().unwrap();
+    let journal = Journal::parse(&bytes).unwrap().resume(facts);
+    assert_eq!(
+        journal.clone().resume(&Facts { boot: Boot::Same, ..facts.clone() }),
+        journal,
+        "twice is once"
+    );
+    let name = match &journal.state {
+        State::Releasing { then, .. } => format!("Releasing({})", then.name()),
+        state => state.name().to_owned(),
+    };
+    (name, journal.memory.deny.get(fixture::system("1.1.0").root).is_some())
+}
+
+#[test]
+fn an_update_goes_on_where_the_disk_says() {
+    let setting = Setting::plain();
+    let job = setting.install();
+    let (trial, tries) = (job.trial(), Tries::default());
+    let idle = State::Idle;
+    let preparing = State::Preparing { job: job.clone() };
+    let writing = State::Writing { job: job.clone(), form: Form::Delta, ops: 9, tries };
+    let verifying = State::Verifying { job: job.clone(), form: Form::Delta };
+    let fetching = State::FetchingUki { job: job.clone(), form: Form::Delta, tries };
+    let staged = State::Staged { job: job.clone(), not_before: None };
+    let locking = State::Locking { job: job.clone(), tries };
+    let draining = State::Draining { job: job.clone() };
+    let activating = State::Activating { job: job.clone() };
+    let rebooting = State::Rebooting { job: job.clone() };
+    let again = State::Rebooting { job: Job { boots: 1, ..job.clone() } };
+    let (probation, blessing) = (State::Probation { trial }, State::Blessing { trial });
+    let rolled_back = State::RolledBack { trial };
+    let discarding = State::Discarding { job, cause: Cause::Withdrawn, tries };
+    let releasing = |then: &State| State::Releasing { then: Box::new(then.clone()), tries };
+    let (same, new) = (facts(Boot::Same), facts(Boot::New));
+    let on_disk = |boot| staged_on_disk(facts(boot));
+    for (state, facts, then, denied) in [
+        (&idle, new.clone(), "Idle", false),
+        (&idle, Facts { entry: Entry::OnTrial, ..new.clone() }, "Probation", false),
+        (&idle, Facts { entry: Entry::Exhausted, ..new.clone() }, "Probation", false),
+        (&preparing, new.clone(), "Preparing", false),
+        (&preparing, new_runs(Entry::Good), "Idle", false),
+        (&writing, new.clone(), "Writing", false),
+        (&writing, sealed(new.clone()), "Preparing", false),
+        (&writing, new_runs(Entry::OnTrial), "Probation", false),
+        (&verifying, new.clone(), "Verifying", false),
+        (&fetching, new.clone(), "Verifying", false),
+        (&fetching, sealed(new.clone()), "FetchingUki", false),
+        (&fetching, on_disk(Boot::New), "Staged", false),
+        (&staged, on_disk(Boot::New), "Staged", false),
+        (&staged, sealed(new.clone()), "FetchingUki", false),
+        (&staged, new.clone(), "Verifying", false),
+        (&locking, on_disk(Boot::Same), "Locking", false),
+        (&locking, on_disk(Boot::New), "Releasing(Staged)", false),
+        (&draining, on_disk(Boot::Same), "Draining", false),
+        (&draining, on_disk(Boot::New), "Releasing(Staged)", false),
+        (&activating, on_disk(Boot::Same), "Activating", false),
+        (&activating, on_disk(Boot::New), "Releasing(Staged)", false),
+        (&activating, new_runs(Entry::OnTrial), "Probation", false),
+        (&activating, old_runs(Entry::Exhausted), "RolledBack", true),
+        (&rebooting, same.clone(), "Rebooting", false),
+        (&rebooting, new_runs(Entry::OnTrial), "Probation", false),
+        (&rebooting, new_runs(Entry::Exhausted), "Probation", false),
+        (&rebooting, new_runs(Entry::Good), "Releasing(Idle)", false),
+        (&rebooting, old_runs(Entry::Exhausted), "RolledBack", true),
+        (&rebooting, sealed(old_runs(Entry::OnTrial)), "Releasing(FetchingUki)", false),
+        (&rebooting, sealed(new.clone()), "Releasing(FetchingUki)", false),
+        (&again, sealed(new.clone()), "Releasing(Discarding)", false),
+        (&probation, new_runs(Entry::OnTrial), "Probation", false),
+        (&probation, new_runs(Entry::Good), "Releasing(Idle)", false),
+        (&probation, old_runs(Entry::Exhausted), "RolledBack", true),
+        (&probation, old_runs(Entry::OnTrial), "RolledBack", true),
+        (&blessing, new_runs(Entry::OnTrial), "Probation", false),
+        (&blessing, new_runs(Entry::Good), "Releasing(Idle)", false),
+        (&blessing, old_runs(Entry::Exhausted), "RolledBack", true),
+        (&rolled_back, new.clone(), "RolledBack", false),
+        (&rolled_back, new_runs(Entry::Exhausted), "Probation", false),
+        (&discarding, new.clone(), "Discarding", false),
+        (&releasing(&idle), new.clone(), "Releasing(Idle)", false),
+        (&releasing(&idle), Facts { entry: Entry::OnTrial, ..new.clone() }, "Probation", false),
+        (&releasing(&staged), on_disk(Boot::New), "Releasing(Staged)", false),
+        (&releasing(&staged), new.clone(), "Releasing(Verifying)", false),
+        (&releasing(&staged), new_runs(Entry::Good), "Releasing(Idle)", false),
+        (&releasing(&discarding), new.clone(), "Releasing(Discarding)", false),
+    ] {
+        assert_eq!(after(state, &facts), (then.to_owned(), denied), "{state:?}\n{facts:?}");
+    }
+}
+
+#[test]
+fn what_was_good_and_fails_is_denied_unless_its_copy_rotted() {
+    for (class, denied) in [(Class::Panic, true), (Class::Hang, true), (Class::Stage1, false)] {
+        let memory = Memory { confirmed: Some(fixture::system("1.1.0")), ..Memory::default() };
+        let facts = Facts { failure: (class, String::new()), ..old_runs(Entry::Exhausted) };
+        let journal = Journal::new(State::Idle, memory).resume(&facts);
+        assert_eq!(journal.memory.deny.get(fixture::system("1.1.0").root).is_some(), denied, "{class:?}");
+        assert_eq!((journal.state, journal.memory.confirmed), (State::Idle, Some(fixture::system("1.0.0"))));
+    }
+}
+
+#[test]
+fn the_way_back_is_over_when_what_it_left_boots_no_more() {
+    let trial = Setting::plain().going_back().trial();
+    let back = |entry| Facts {
+        running: Running { slot: Slot::B, ..running("0.9.0") },
+        other: Some(Other { system: fixture::system("1.0.0"), entry }),
+        ..facts(Boot::New)
+    };
+    let resume = |entry| Journal::new(State::Blessing { trial }, Memory::default()).resume(&back(entry));
+    assert_eq!(resume(Entry::Good).state, State::Probation { trial });
+    let journal = resume(Entry::Exhausted);
+    assert_eq!(journal.state.name(), "Releasing");
+    let denial = journal.memory.deny.get(fixture::system("1.0.0").root).unwrap();
+    assert_eq!(denial.class, Class::Operator, "so that it stays there");
+}
+
+#[test]
+fn a_journal_that_cannot_be_read_is_told_from_one_that_can() {
+    let bytes = Journal::default().to_bytes().unwrap();
+    assert_eq!(Journal::parse(&bytes).unwrap(), Journal::default());
+    let later = String::from_utf8(bytes.clone()).unwrap().replace("\"format\":1", "\"format\":2");
+    assert!(matches!(Journal::parse(later.as_bytes()), Err(BadJournal::Format { got: 2 })));
+    for cut in 0..bytes.len() {
+        assert!(matches!(Journal::parse(&bytes[..cut]), Err(BadJournal::Content(_))), "{cut}");
+    }
+    assert!(matches!(Journal::parse(&vec![b' '; (1 << 20) + 1]), Err(BadJournal::TooLarge { .. })));
+}

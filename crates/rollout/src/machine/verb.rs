@@ -1,0 +1,102 @@
+//! What an operator's verb does.
+
+use super::{
+    act::{Aside, Effects},
+    context::Context,
+    event::{Event, Illegal, Verb},
+    job::{Job, Plan, Tries},
+    memory::Note,
+    state::State,
+    step::{enter, release, withdraw},
+};
+use crate::orders::{Hold, Orders, Urgency};
+
+pub(super) fn step(state: State, verb: Verb, ctx: &Context<'_>) -> Result<(State, Effects), Illegal> {
+    let orders = ctx.memory.orders;
+    match verb {
+        Verb::Check => Ok((state, Effects { asides: vec![Aside::Poll], ..Effects::default() })),
+        Verb::Hold => Ok(ordered(state, Orders { hold: Hold::On, ..orders }, ctx)),
+        Verb::Unhold => Ok(ordered(state, Orders { hold: Hold::Off, ..orders }, ctx)),
+        Verb::Pin(pin) => Ok(ordered(state, Orders { pin: Some(pin), ..orders }, ctx)),
+        Verb::Unpin => Ok(ordered(state, Orders { pin: None, ..orders }, ctx)),
+        Verb::Apply => apply(state, ctx),
+        Verb::Rollback => rollback(state, ctx),
+        Verb::Retry(version) => match state {
+            State::Idle | State::Failed { .. } => {
+                let (state, mut effects) = enter(State::Idle, ctx);
+                effects.notes.push(Note::Forgiven(version));
+                effects.asides.push(Aside::Poll);
+                Ok((state, effects))
+            }
+            state => Err(illegal(state, verb)),
+        },
+    }
+}
+
+/// New orders: what contradicts them and is not too late is undone. The act that follows is that of the new memory.
+fn ordered(state: State, orders: Orders, ctx: &Context<'_>) -> (State, Effects) {
+    let memory = super::Memory { orders, ..ctx.memory.clone() };
+    let ctx = &Context { memory: &memory, ..*ctx };
+    let unwanted = state.job().and_then(Job::offer).is_some_and(|offer| {
+        // A lower version than the pinned one may be a step on the way.
+        orders.pin.is_some_and(|pin| offer.system.version > pin.version)
+    });
+    let (state, mut effects) = match state {
+        state if unwanted => withdraw(state, ctx),
+        State::Locking { job, .. } if orders.hold == Hold::On && job.offer().is_some() => {
+            release(State::Staged { job, not_before: None }, ctx)
+        }
+        state @ (State::Idle | State::Staged { .. }) => enter(state, ctx),
+        state => (state, Effects::default()),
+    };
+    effects.notes.push(Note::Orders(orders));
+    (state, effects)
+}
+
+fn apply(mut state: State, ctx: &Context<'_>) -> Result<(State, Effects), Illegal> {
+    match &mut state {
+        // What is offered is taken when it has been read anew.
+        State::Idle | State::Failed { .. } => {
+            let orders = Orders { urgency: Urgency::Now, ..ctx.memory.orders };
+            let (state, mut effects) = ordered(State::Idle, orders, ctx);
+            effects.asides.push(Aside::Poll);
+            Ok((state, effects))
+        }
+        State::Preparing { job }
+        | State::Writing { job, .. }
+        | State::Verifying { job, .. }
+        | State::FetchingUki { job, .. }
+        | State::Locking { job, .. } => {
+            job.urgency = Urgency::Now;
+            Ok((state, Effects::default()))
+        }
+        State::Staged { job, not_before } => {
+            (job.urgency, *not_before) = (Urgency::Now, None);
+            Ok(enter(state, ctx))
+        }
+        _ => Err(illegal(state, Verb::Apply)),
+    }
+}
+
+/// Back to what the other slot holds, unless it is too old to be safe.
+fn rollback(state: State, ctx: &Context<'_>) -> Result<(State, Effects), Illegal> {
+    let other =
+        ctx.other.filter(|other| ctx.memory.security_floor.is_none_or(|floor| other.version >= floor));
+    match (state, other) {
+        (State::Idle | State::Failed { .. }, Some(other)) => {
+            let job = Job {
+                plan: Plan::Return(other),
+                slot: ctx.running.slot.other(),
+                from: ctx.running.system,
+                urgency: Urgency::Now,
+                boots: 0,
+            };
+            Ok(enter(State::Locking { job, tries: Tries::default() }, ctx))
+        }
+        (state, _) => Err(illegal(state, Verb::Rollback)),
+    }
+}
+
+fn illegal(state: State, verb: Verb) -> Illegal {
+    Illegal { state: Box::new(state), event: Event::Operator(verb) }
+}
