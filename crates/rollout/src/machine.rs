@@ -20,6 +20,7 @@ mod journal;
 mod memory;
 mod resume;
 mod state;
+mod status;
 mod step;
 mod verb;
 
@@ -32,6 +33,7 @@ pub use journal::{BadJournal, Journal};
 pub use memory::{Failures, Memory, Note};
 pub use resume::{Boot, Entry, Facts, Other, SlotContent, UkiContent};
 pub use state::{Cause, State};
+pub use status::Status;
 pub use step::step;
 
 #[cfg(test)]

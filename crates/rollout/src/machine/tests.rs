@@ -2,6 +2,7 @@
 
 mod model;
 mod resuming;
+mod steps;
 mod table;
 mod world;
 
@@ -47,18 +48,18 @@ fn trusted(versions: &[&str]) -> Trusted<Manifest> {
 
 /// The owned parts of a context.
 #[derive(Clone)]
-struct Setting {
-    config: Config,
-    memory: Memory,
+pub(super) struct Setting {
+    pub(super) config: Config,
+    pub(super) memory: Memory,
     running: Running,
     other: Option<System>,
-    manifest: Option<Trusted<Manifest>>,
-    now: Time,
+    pub(super) manifest: Option<Trusted<Manifest>>,
+    pub(super) now: Time,
 }
 
 impl Setting {
     /// A machine on 1.0.0 that is offered 1.1.0.
-    fn plain() -> Self {
+    pub(super) fn plain() -> Self {
         Self {
             config: config(),
             memory: Memory::default(),
@@ -69,7 +70,7 @@ impl Setting {
         }
     }
 
-    fn ctx(&self) -> Context<'_> {
+    pub(super) fn ctx(&self) -> Context<'_> {
         Context {
             now: self.now,
             jitter: Jitter(1 << 31),
@@ -88,7 +89,7 @@ impl Setting {
         }
     }
 
-    fn install(&self) -> Job {
+    pub(super) fn install(&self) -> Job {
         Job {
             plan: Plan::Install(Box::new(self.offer())),
             slot: self.running.slot.other(),

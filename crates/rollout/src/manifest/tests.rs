@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::fixture;
 
@@ -95,4 +97,18 @@ fn bounds_hold() {
     let versions: Vec<_> = (0..=MAX_RELEASES).map(|n| format!("1.{n}.0")).collect();
     let versions: Vec<_> = versions.iter().map(String::as_str).collect();
     assert_eq!(field(fixture::manifest(&versions).to_bytes().unwrap_err()), "releases");
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+        let mut bytes = fixture::manifest(&["1.3.0", "1.4.0"]).to_bytes().unwrap();
+        for (index, byte) in cuts {
+            let index = index.index(bytes.len());
+            bytes[index] = byte;
+        }
+        if let Ok(manifest) = Manifest::parse(&bytes) {
+            prop_assert_eq!(Manifest::parse(&manifest.to_bytes().unwrap()).unwrap(), manifest);
+        }
+    }
 }

@@ -11,7 +11,7 @@ use crate::{
     time::Time,
 };
 
-/// A release to go to, with what brings it there. Comes from [`Trusted<Manifest>::choose`] alone.
+/// A release to go to, with what brings it there. Comes from `Trusted<Manifest>::choose` alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
     /// What it is.

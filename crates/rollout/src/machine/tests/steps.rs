@@ -1,0 +1,198 @@
+//! What particular steps do.
+
+use super::*;
+use crate::{
+    deny::Class,
+    orders::{Hold, Orders, Urgency},
+    window::Schedule,
+};
+
+fn take(setting: &Setting, state: State, event: Event) -> (State, Effects) {
+    step(state, event, &setting.ctx()).unwrap()
+}
+
+fn staged(setting: &Setting) -> State {
+    State::Staged { job: setting.install(), not_before: None }
+}
+
+fn locking(setting: &Setting) -> State {
+    State::Locking { job: setting.install(), tries: Tries::default() }
+}
+
+fn released(state: &State) -> &'static str {
+    match state {
+        State::Releasing { then, .. } => then.name(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A state of writing, after events of which each is a trouble or the end of a wait.
+fn writing_after(form: Form, troubles: &[Trouble]) -> (Setting, State) {
+    let mut setting = Setting::plain();
+    setting.manifest = Some(trusted(&["1.0.0", "1.1.0"]));
+    let mut state = State::Writing { job: setting.install(), form, ops: 7, tries: Tries::default() };
+    for trouble in troubles {
+        state = take(&setting, state, Event::Trouble(*trouble)).0;
+        if let State::Writing { tries: Tries { until: Some(until), .. }, .. } = state {
+            setting.now = until;
+            state = take(&setting, state, Event::Due).0;
+        }
+    }
+    (setting, state)
+}
+
+#[test]
+fn a_delta_that_does_not_lead_there_is_followed_by_everything_once() {
+    for troubles in
+        [&[Trouble::Missing][..], &[Trouble::SourceDiffers], &[Trouble::Io], &[Trouble::Corrupt; 3]]
+    {
+        let (_, state) = writing_after(Form::Delta, troubles);
+        assert!(matches!(state, State::Writing { form: Form::Full, ops: 0, .. }), "{troubles:?}: {state:?}");
+        let (setting, state) = writing_after(Form::Full, troubles);
+        let State::Failed { trouble, until, .. } = state else { panic!("{troubles:?}: {state:?}") };
+        assert_eq!(trouble, troubles[0]);
+        assert!(until > setting.now);
+    }
+    let (_, state) = writing_after(Form::Delta, &[Trouble::Corrupt; 2]);
+    assert!(
+        matches!(state, State::Writing { form: Form::Delta, ops: 7, .. }),
+        "from the same operation: {state:?}"
+    );
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_waited_for_without_an_end() {
+    let gone = Trouble::Unreachable { retry_after: None };
+    let (_, state) = writing_after(Form::Delta, &[gone; 40]);
+    assert!(matches!(
+        state,
+        State::Writing { form: Form::Delta, ops: 7, tries: Tries { failures: 40, .. }, .. }
+    ));
+    let setting = Setting::plain();
+    let asked = Trouble::Unreachable { retry_after: Some(Duration::from_secs(1000)) };
+    let state = State::Writing { job: setting.install(), form: Form::Delta, ops: 7, tries: Tries::default() };
+    let (_, effects) = take(&setting, state, Event::Trouble(asked));
+    assert_eq!(effects.act, Some(Act::Rest { until: Some(setting.now.after(Duration::from_secs(1000))) }));
+}
+
+#[test]
+fn failures_in_a_row_wait_longer_and_longer() {
+    let mut setting = Setting::plain();
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        let (state, effects) =
+            take(&setting, State::Preparing { job: setting.install() }, Event::Trouble(Trouble::EspFull));
+        effects.notes.into_iter().for_each(|note| setting.memory.note(note));
+        let State::Failed { until, .. } = state else { panic!("{state:?}") };
+        waits.push(until.since(setting.now).as_secs());
+    }
+    assert_eq!(waits, [450, 900, 1800, 3600, 7200, 14_400, 16_200, 16_200]);
+}
+
+#[test]
+fn a_release_that_is_recalled_is_dropped_wherever_it_is() {
+    let mut setting = Setting::plain();
+    let writing =
+        State::Writing { job: setting.install(), form: Form::Full, ops: 7, tries: Tries::default() };
+    let (staged, locking) = (staged(&setting), locking(&setting));
+    let draining = State::Draining { job: setting.install() };
+    let mut manifest = fixture::manifest(&["1.0.0", "1.1.0"]);
+    manifest.recalled.push(fixture::version("1.1.0"));
+    setting.manifest = Some(Trusted::vouched(manifest));
+    assert_eq!(take(&setting, writing, Event::Refreshed).0, State::Idle);
+    let (state, effects) = take(&setting, staged, Event::Refreshed);
+    assert_eq!(state.name(), "Discarding");
+    assert_eq!(effects.act, Some(Act::Discard(Undo::Entry(fixture::system("1.1.0").root))));
+    let (state, effects) = take(&setting, locking, Event::Refreshed);
+    assert_eq!((released(&state), effects.act), ("Discarding", Some(Act::ReleaseLock)));
+    let (state, effects) = take(&setting, draining, Event::Refreshed);
+    assert_eq!((released(&state), effects.asides), ("Discarding", vec![Aside::Undrain]));
+}
+
+#[test]
+fn a_pause_stops_the_reboot_and_not_the_download() {
+    let mut setting = Setting::plain();
+    let writing =
+        State::Writing { job: setting.install(), form: Form::Full, ops: 7, tries: Tries::default() };
+    let (staged, locking) = (staged(&setting), locking(&setting));
+    let mut manifest = fixture::manifest(&["1.0.0", "1.1.0"]);
+    manifest.paused = true;
+    setting.manifest = Some(Trusted::vouched(manifest));
+    let (state, effects) = take(&setting, writing.clone(), Event::Refreshed);
+    assert_eq!((state, effects.act), (writing, None));
+    assert_eq!(take(&setting, staged.clone(), Event::Due).0, staged);
+    assert_eq!(released(&take(&setting, locking, Event::LockTaken).0), "Staged");
+    assert_eq!(take(&setting, State::Idle, Event::Refreshed).0, State::Idle);
+}
+
+#[test]
+fn a_window_that_closes_while_the_lock_is_waited_for_gives_it_back() {
+    let mut setting = Setting::plain();
+    setting.config.schedule = serde_json::from_str::<Schedule>(
+        r#"{"windows": [{"days": ["Fri"], "start_time": "00:00", "length_minutes": 60}]}"#,
+    )
+    .unwrap();
+    let waiting = take(&setting, staged(&setting), Event::Due).0;
+    assert_eq!(waiting.name(), "Locking");
+    let waiting = take(&setting, waiting, Event::LockRefused { retry_after: None }).0;
+    setting.now = setting.now.after(Duration::from_secs(3600));
+    for event in [Event::Due, Event::LockTaken] {
+        assert_eq!(released(&take(&setting, waiting.clone(), event).0), "Staged");
+    }
+}
+
+#[test]
+fn apply_goes_past_window_hold_and_approval_once() {
+    let mut setting = Setting::plain();
+    setting.config.approval = Approval::Manual;
+    setting.config.schedule = serde_json::from_str::<Schedule>(
+        r#"{"windows": [{"days": ["Tue"], "start_time": "00:00", "length_minutes": 60}]}"#,
+    )
+    .unwrap();
+    let staged = staged(&setting);
+    setting.memory.orders.hold = Hold::On;
+    assert_eq!(take(&setting, staged.clone(), Event::Due).0, staged);
+    let (state, effects) = take(&setting, staged, Event::Operator(Verb::Apply));
+    assert_eq!(effects.act, Some(Act::Rest { until: Some(setting.now) }));
+    assert_eq!(take(&setting, state, Event::Due).0.name(), "Locking");
+
+    let (state, effects) = take(&setting, State::Idle, Event::Operator(Verb::Apply));
+    assert_eq!((state, effects.asides), (State::Idle, vec![Aside::Poll]));
+    effects.notes.into_iter().for_each(|note| setting.memory.note(note));
+    let (state, effects) = take(&setting, State::Idle, Event::Refreshed);
+    assert_eq!(state.job().map(|job| job.urgency), Some(Urgency::Now));
+    let planned = Orders { urgency: Urgency::Planned, ..setting.memory.orders };
+    assert!(effects.notes.contains(&Note::Orders(planned)), "the hurry is used up");
+}
+
+#[test]
+fn the_way_back_is_closed_below_the_security_floor_and_denies_what_it_left() {
+    let mut setting = Setting::plain();
+    let rollback = Event::Operator(Verb::Rollback);
+    let (state, effects) = take(&setting, State::Idle, rollback.clone());
+    assert_eq!((state.name(), effects.act), ("Locking", Some(Act::TakeLock)));
+    setting.memory.security_floor = Some(fixture::version("0.9.1"));
+    let refused = step(State::Idle, rollback, &setting.ctx()).unwrap_err();
+    assert_eq!(refused.to_string(), "rollback cannot follow in state Idle");
+
+    let trial = Trial { back_from: Some(fixture::system("1.1.0")), ..setting.going_back().trial() };
+    let (state, effects) = take(&setting, State::Blessing { trial }, Event::Blessed);
+    assert_eq!(released(&state), "Idle");
+    assert!(effects.notes.iter().any(|note| matches!(note, Note::Denied(denial)
+        if denial.system == fixture::system("1.1.0") && denial.class == Class::Operator)));
+}
+
+#[test]
+fn floors_only_rise() {
+    let mut setting = Setting::plain();
+    let (_, effects) = take(&setting, State::Idle, Event::Refreshed);
+    assert!(effects.notes.contains(&Note::Floor(fixture::version("1.0.0"))));
+    for (floor, known) in [("1.2.0", "1.2.0"), ("1.1.0", "1.2.0")] {
+        setting.memory.note(Note::Floor(fixture::version(floor)));
+        assert_eq!(setting.memory.security_floor, Some(fixture::version(known)));
+    }
+    for (epoch, known) in [(5, 5), (4, 5)] {
+        setting.memory.note(Note::Confirmed(fixture::system("1.0.0"), Epoch(epoch)));
+        assert_eq!(setting.memory.epoch, Epoch(known));
+    }
+}
