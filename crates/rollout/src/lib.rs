@@ -9,6 +9,8 @@ pub mod deny;
 pub mod digest;
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod fleet;
 pub mod label;
 pub mod machine;
 pub mod manifest;
