@@ -4,7 +4,8 @@
 //!
 //! 1. notes the [`Effects::notes`] in the [`Memory`] and writes the [`Journal`], durably;
 //! 2. then does the [`Effects::asides`] and begins the [`Effects::act`], in place of the one under way;
-//! 3. hands its outcome back as an event.
+//! 3. sees to it that the workloads do what [`State::workloads`] says;
+//! 4. hands the act's outcome back as an event.
 //!
 //! An act is known from its state ([`State::act`]) and may be begun again at any time: after a restart,
 //! [`Journal::resume`] finds the state from the journal and what the disk says, and its act is done again.
@@ -24,7 +25,7 @@ mod status;
 mod step;
 mod verb;
 
-pub use act::{Act, Aside, Effects, Undo, Way};
+pub use act::{Act, Aside, Effects, Undo, Way, Workloads};
 pub use context::{Approval, Config, Context, Running};
 pub use event::{Event, Illegal, Trouble, Verb};
 pub use gate::{Gate, Reason};

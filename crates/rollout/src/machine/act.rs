@@ -58,7 +58,7 @@ pub enum Act {
     },
     /// Ask for the fleet's lock. `LockTaken` or `LockRefused`.
     TakeLock,
-    /// Ask the workloads to end, within a deadline. `Drained`.
+    /// Wait until no workload runs, within a deadline; then they are killed. `Drained`.
     Drain,
     /// Make its entry the one that boots. `Activated`.
     Activate {
@@ -104,11 +104,18 @@ pub enum Undo {
     OneShot,
 }
 
+/// What the workloads of a machine should be doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workloads {
+    /// Running.
+    Up,
+    /// Ended, or about to: the machine goes down.
+    Down,
+}
+
 /// Beside the act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aside {
     /// Ask the repository now.
     Poll,
-    /// Start the workloads that were asked to end.
-    Undrain,
 }

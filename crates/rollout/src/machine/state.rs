@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::Act,
+    act::{Act, Workloads},
     context::Context,
     decide::decide,
     event::Trouble,
@@ -189,6 +189,14 @@ impl State {
                 | Self::RolledBack { .. }
                 | Self::Releasing { .. }
         )
+    }
+
+    /// What the workloads should be doing in it.
+    pub fn workloads(&self) -> Workloads {
+        match self {
+            Self::Draining { .. } | Self::Activating { .. } | Self::Rebooting { .. } => Workloads::Down,
+            _ => Workloads::Up,
+        }
     }
 
     /// What is to be done in it. Done again after a restart, it does no harm.

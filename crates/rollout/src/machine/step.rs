@@ -1,7 +1,7 @@
 //! One step.
 
 use super::{
-    act::{Act, Aside, Effects},
+    act::{Act, Effects},
     context::Context,
     decide::{Decision, decide},
     event::{Event, Illegal, Trouble},
@@ -102,7 +102,7 @@ pub fn step(state: State, event: Event, ctx: &Context<'_>) -> Result<(State, Eff
 
         (Draining { job }, Event::Drained) => enter(Activating { job }, ctx),
         (Activating { job }, Event::Activated) => enter(Rebooting { job }, ctx),
-        (Activating { job }, Event::Trouble(trouble)) => undrain(job, Cause::Failed(trouble), ctx),
+        (Activating { job }, Event::Trouble(trouble)) => release(discard(job, Cause::Failed(trouble)), ctx),
 
         (Probation { trial }, Event::Healthy) => enter(Blessing { trial }, ctx),
         (Blessing { trial }, Event::Trouble(_)) => enter(Probation { trial }, ctx),
@@ -151,13 +151,6 @@ pub(super) fn release(then: State, ctx: &Context<'_>) -> (State, Effects) {
     enter(State::Releasing { then: Box::new(then), tries: Tries::default() }, ctx)
 }
 
-/// The workloads are wanted again, and the update is dropped.
-fn undrain(job: Job, cause: Cause, ctx: &Context<'_>) -> (State, Effects) {
-    let (state, mut effects) = release(discard(job, cause), ctx);
-    effects.asides.push(Aside::Undrain);
-    (state, effects)
-}
-
 /// The update is not wanted any more.
 pub(super) fn withdraw(state: State, ctx: &Context<'_>) -> (State, Effects) {
     match state {
@@ -166,8 +159,7 @@ pub(super) fn withdraw(state: State, ctx: &Context<'_>) -> (State, Effects) {
         State::FetchingUki { job, .. } | State::Staged { job, .. } => {
             enter(discard(job, Cause::Withdrawn), ctx)
         }
-        State::Locking { job, .. } => release(discard(job, Cause::Withdrawn), ctx),
-        State::Draining { job } => undrain(job, Cause::Withdrawn, ctx),
+        State::Locking { job, .. } | State::Draining { job } => release(discard(job, Cause::Withdrawn), ctx),
         // The lock first, and not twice.
         State::Releasing { then, tries } => {
             let then = match *then {

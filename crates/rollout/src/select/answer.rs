@@ -11,7 +11,8 @@ use crate::{
     time::Time,
 };
 
-/// A release to go to, with what brings it there. Comes from `Trusted<Manifest>::choose` alone.
+/// A release to go to, with what brings it there. Comes from `Trusted<Manifest>::choose`, and back from a
+/// journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
     /// What it is.

@@ -105,8 +105,9 @@ fn a_release_that_is_recalled_is_dropped_wherever_it_is() {
     assert_eq!(effects.act, Some(Act::Discard(Undo::Entry(fixture::system("1.1.0").root))));
     let (state, effects) = take(&setting, locking, Event::Refreshed);
     assert_eq!((released(&state), effects.act), ("Discarding", Some(Act::ReleaseLock)));
-    let (state, effects) = take(&setting, draining, Event::Refreshed);
-    assert_eq!((released(&state), effects.asides), ("Discarding", vec![Aside::Undrain]));
+    assert_eq!(draining.workloads(), Workloads::Down);
+    let (state, _) = take(&setting, draining, Event::Refreshed);
+    assert_eq!((released(&state), state.workloads()), ("Discarding", Workloads::Up));
 }
 
 #[test]
