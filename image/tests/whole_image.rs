@@ -20,6 +20,8 @@ use tempfile::TempDir;
 const RECIPE: &str = r#"
 name = "judged"
 version = "1.2.3"
+[kernel]
+profile = "virtio"
 [image]
 esp = "272MiB"
 slot = "64MiB"

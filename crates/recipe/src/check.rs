@@ -134,7 +134,7 @@ impl Check<'_, '_> {
     }
 
     fn kernel(&mut self, wire: &Kernel) -> Option<recipe::Kernel> {
-        let profile = self.or(wire.profile.as_ref(), KernelProfile::Virtio, words::profile);
+        let profile = self.or(wire.profile.as_ref(), KernelProfile::Full, words::profile);
         let source = self.kernel_source(wire);
         let fragments = self.list(wire.fragments.iter().flatten().collect(), |check, path| {
             check.take(path, SourcePath::parse)
