@@ -18,6 +18,7 @@
 //! Everything is made in a folder of its own inside the output folder and moved out at the end, the reports last: a build
 //! that fails leaves what was there before.
 
+mod budget;
 mod formats;
 mod inputs;
 mod kernel;
@@ -116,7 +117,7 @@ pub fn build(request: &Request, report: &mut dyn FnMut(Event)) -> Result<Built, 
     let summary = steps.run(
         "formats",
         |_| work.formats(&boot, &disk),
-        |summary| summary.keys().cloned().collect::<Vec<_>>().join(" "),
+        |summary| summary.files.keys().cloned().collect::<Vec<_>>().join(" "),
     )?;
     let made = report::Made {
         work: &work,
@@ -165,6 +166,8 @@ struct Boot {
     entry: EntryName,
     cmdline: String,
     kernel: Vec<u8>,
+    /// The program.
+    init: Vec<u8>,
     initramfs: Vec<u8>,
     uki: Vec<u8>,
     files: BTreeMap<String, String>,
@@ -313,7 +316,7 @@ impl<'r> Work<'r> {
         })?;
         let files = boot::files(&entry, &uki, &inputs.loader);
         let files = files.into_iter().map(|(path, bytes)| (path, digest::of(bytes))).collect();
-        Ok(Boot { entry, cmdline, kernel: kernel.image.clone(), initramfs, uki, files })
+        Ok(Boot { entry, cmdline, kernel: kernel.image.clone(), init, initramfs, uki, files })
     }
 
     fn disk(
@@ -359,6 +362,7 @@ impl<'r> Work<'r> {
                 uuid: self.identity.uuid("disk"),
                 timestamp: self.request.epoch,
             },
+            parts: [("init", &boot.init), ("initrd", &boot.initramfs)],
             named: &|suffix| self.named(suffix),
         })
     }

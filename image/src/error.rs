@@ -222,13 +222,17 @@ pub enum Error {
         /// One line a difference.
         differences: Vec<String>,
     },
-    /// The compressed image is larger than the recipe allows.
-    #[error("the compressed image has {len} bytes, the recipe's `image.budget` is {budget}")]
+    /// Something is larger than it may be.
+    #[error("{file} has {len} bytes, its budget is {budget}: {cure}")]
     OverBudget {
+        /// What: the file's name, or that of a part of files.
+        file: String,
         /// Its length.
         len: u64,
         /// The budget.
         budget: u64,
+        /// What to do.
+        cure: String,
     },
     /// `SOURCE_DATE_EPOCH` is not a number of seconds.
     #[error("SOURCE_DATE_EPOCH is \"{text}\", which is not a number of seconds since 1970")]

@@ -84,16 +84,22 @@ pub struct Partition {
     pub bytes: u64,
 }
 
-/// One written file.
+/// One written file, or a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct File {
     /// Length in bytes.
     pub bytes: u64,
     /// SHA-256.
     pub sha256: String,
-    /// The most it should have, where there is such a number.
+    /// The most it may have, where there is such a number.
     pub budget: Option<u64>,
 }
 
-/// Every written file, by name.
-pub type Summary = BTreeMap<String, File>;
+/// What was written, and what in it has a budget.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Every file, by name.
+    pub files: BTreeMap<String, File>,
+    /// `init`, the program, and `initrd`, stage 1's compressed archive: inside the files, whether or not they are ones.
+    pub parts: BTreeMap<&'static str, File>,
+}

@@ -56,7 +56,10 @@ impl Project {
         let at = |name: &str| folder.path().join(name);
         fs::create_dir(at("programs")).unwrap();
         for (name, len) in [("init", 1_300_000), ("netd", 900_000)] {
-            fs::write(at("programs").join(name), noise(name, len)).unwrap();
+            // As programs do, they compress to less than half.
+            let mut program = noise(name, len * 2 / 5);
+            program.resize(len, 0);
+            fs::write(at("programs").join(name), program).unwrap();
         }
         fs::write(at("program"), noise("app", 300_000)).unwrap();
         fs::write(at("motd"), "hello\n").unwrap();
@@ -181,7 +184,7 @@ fn stock_tools_agree_with_the_formats() {
         compare(format, suffix);
     }
     judge("zstd", &["--test", "--long=27"], &project.file("raw.zst"));
-    for (name, file) in &built.summary {
+    for (name, file) in &built.summary.files {
         let bytes = fs::read(project.path("out").join(name)).unwrap();
         let sha256: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!((bytes.len() as u64, sha256), (file.bytes, file.sha256.clone()), "{name}");
@@ -193,7 +196,11 @@ fn stock_tools_agree_with_the_formats() {
         .filter(|name| name != "summary.json")
         .collect();
     written.sort();
-    assert_eq!(written, built.summary.keys().cloned().collect::<Vec<_>>(), "nothing else is left behind");
+    assert_eq!(
+        written,
+        built.summary.files.keys().cloned().collect::<Vec<_>>(),
+        "nothing else is left behind"
+    );
 }
 
 #[test]
@@ -283,6 +290,11 @@ fn what_does_not_fit_is_refused() {
     };
     let budget = with("formats", "budget = \"1MiB\"\nformats");
     assert!(matches!(budget, Err(Error::OverBudget { budget: 0x10_0000, .. })), "{budget:?}");
+    let init = fs::read(project.path("programs/init")).unwrap();
+    fs::write(project.path("programs/init"), [init.clone(), vec![0; 300_000]].concat()).unwrap();
+    let fat = with("", "");
+    assert!(matches!(fat, Err(Error::OverBudget { ref file, .. }) if file == "init"), "{fat:?}");
+    fs::write(project.path("programs/init"), init).unwrap();
     fs::write(project.path("motd"), noise("motd", 17 << 20)).unwrap();
     let slot = with("slot = \"64MiB\"", "slot = \"16MiB\"");
     assert!(matches!(slot, Err(Error::NoRoom { key: "image.slot", .. })), "{slot:?}");

@@ -28,7 +28,8 @@ pub(crate) fn check(document: Document, report: &mut Report<'_>) -> Option<Recip
     let version = check.need(document.version.as_ref(), "version", version_of);
     let arch = check.or(document.arch.as_ref(), Arch::X86_64, words::arch);
     let kernel = check.kernel(&document.kernel.unwrap_or_default());
-    let image = check.image(&document.image.unwrap_or_default());
+    let profile = kernel.as_ref().map_or(KernelProfile::Virtio, |kernel| kernel.profile);
+    let image = check.image(&document.image.unwrap_or_default(), profile);
     let images = check.list(document.images.unwrap_or_default(), Check::embedded);
     let pods = check.list(document.pods.unwrap_or_default(), |check, pod| {
         check.need(pod.manifest.as_ref(), "pods.manifest", SourcePath::parse)
@@ -200,11 +201,11 @@ impl Check<'_, '_> {
         Some(KernelSource::Package)
     }
 
-    fn image(&mut self, wire: &Image) -> Option<recipe::Image> {
+    fn image(&mut self, wire: &Image, profile: KernelProfile) -> Option<recipe::Image> {
         let esp = self.or(wire.esp.as_ref(), ByteLen::mib(512), |t| partition(t, ESP));
         let slot = self.or(wire.slot.as_ref(), ByteLen::mib(512), |t| partition(t, SLOT));
         let verity = self.or(wire.verity.as_ref(), ByteLen::mib(16), |t| partition(t, VERITY));
-        let budget = self.or(wire.budget.as_ref(), ByteLen::mib(16), |t| within(t, BUDGET));
+        let budget = self.or(wire.budget.as_ref(), profile.budget(), |t| within(t, BUDGET));
         if let (Some(slot), Some(verity)) = (slot, verity)
             && let Some(at) = wire.verity.as_ref().or(wire.slot.as_ref())
             && verity.get() < tree_len(slot)

@@ -78,6 +78,16 @@ pub enum KernelProfile {
     Full,
 }
 
+impl KernelProfile {
+    /// What a compressed image with this kernel may have, unless the recipe says otherwise.
+    pub const fn budget(self) -> ByteLen {
+        match self {
+            Self::Virtio => ByteLen::mib(12),
+            Self::Full => ByteLen::mib(16),
+        }
+    }
+}
+
 /// Where the kernel's source comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KernelSource {

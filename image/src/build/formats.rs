@@ -7,18 +7,14 @@ use std::thread;
 
 use coracle_formats as formats;
 use coracle_recipe::Recipe;
-use coracle_recipe::recipe::{Format, KernelProfile};
+use coracle_recipe::recipe::Format;
 
+use super::budget;
 use crate::release::{self, Summary};
 use crate::{Error, digest};
 
-const MIB: u64 = 1 << 20;
 /// Purpose and suffix of the compressed disk.
 const COMPRESSED: &str = "raw.zst";
-/// What the system may take, and the UKI with either kernel; the recipe sets its own limit for the compressed disk.
-const ROOT_BUDGET: u64 = 6 * MIB;
-const UKI_BUDGET: u64 = 8 * MIB;
-const FULL_UKI_BUDGET: u64 = 10 * MIB;
 
 /// The raw disk, and where its forms go.
 pub struct Job<'a> {
@@ -27,6 +23,8 @@ pub struct Job<'a> {
     pub raw: &'a Path,
     pub len: u64,
     pub identity: formats::Identity,
+    /// What is inside the files and has a budget of its own: name, and the bytes.
+    pub parts: [(&'static str, &'a [u8]); 2],
     /// The file name with this suffix.
     pub named: &'a (dyn Fn(&str) -> String + Sync),
 }
@@ -49,9 +47,9 @@ pub fn purposes(recipe: &Recipe) -> Vec<(&'static str, &'static str)> {
     all
 }
 
-/// Writes every form beside the raw disk, each on a thread of its own, and lists all files.
+/// Writes every form beside the raw disk, each on a thread of its own, and lists all files; none may be over its budget.
 ///
-/// The budget is the size of the compressed form. Where the recipe does not ask for that, a fast compression bounds it, and
+/// The recipe's budget is the size of the compressed form. Where the recipe does not ask for that, a fast compression bounds it, and
 /// only if the bound is over the budget the slow one is made to decide.
 pub fn all(job: &Job<'_>) -> Result<Summary, Error> {
     let purposes = purposes(job.recipe);
@@ -80,19 +78,21 @@ pub fn all(job: &Job<'_>) -> Result<Summary, Error> {
         for thread in threads {
             files.push(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
         }
-        let mut summary = Summary::new();
+        let mut summary = Summary::default();
         for (suffix, (bytes, sha256)) in files {
-            let file = release::File { bytes, sha256, budget: budget_of(job.recipe, suffix) };
-            summary.insert((job.named)(suffix), file);
+            let file = release::File { bytes, sha256, budget: budget::of(job.recipe, suffix) };
+            summary.files.insert((job.named)(suffix), file);
         }
-        match summary.get(&compressed) {
-            Some(file) if file.bytes > budget => Err(Error::OverBudget { len: file.bytes, budget }),
-            Some(_) if !kept => {
-                summary.remove(&compressed);
-                Ok(summary)
-            }
-            _ => Ok(summary),
+        for (name, bytes) in job.parts {
+            let (len, sha256) = (bytes.len() as u64, digest::of(bytes));
+            let part = release::File { bytes: len, sha256, budget: budget::of(job.recipe, name) };
+            summary.parts.insert(name, part);
         }
+        budget::hold(job.recipe, &summary)?;
+        if !kept {
+            summary.files.remove(&compressed);
+        }
+        Ok(summary)
     })
 }
 
@@ -123,14 +123,4 @@ fn write(job: &Job<'_>, format: formats::Format, path: &Path) -> Result<(), Erro
     let mut out = File::create_new(path).map_err(Error::file("create", path))?;
     let written = format.write(&mut input, job.len, &mut out, &job.identity);
     written.map(drop).map_err(|source| Error::Format { format: format.extension(), source })
-}
-
-fn budget_of(recipe: &Recipe, suffix: &str) -> Option<u64> {
-    match (suffix, recipe.kernel.profile) {
-        (COMPRESSED, _) => Some(recipe.image.budget.get()),
-        ("root", _) => Some(ROOT_BUDGET),
-        ("efi", KernelProfile::Virtio) => Some(UKI_BUDGET),
-        ("efi", KernelProfile::Full) => Some(FULL_UKI_BUDGET),
-        _ => None,
-    }
 }

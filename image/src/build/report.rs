@@ -39,10 +39,10 @@ impl Made<'_> {
             let file =
                 release::File { bytes: text.len() as u64, sha256: digest::of(text.as_bytes()), budget: None };
             self.write(name, &text)?;
-            summary.insert(name.to_owned(), file);
+            summary.files.insert(name.to_owned(), file);
         }
         self.write(SUMMARY, &format!("{}\n", serde_json::to_string_pretty(&summary)?))?;
-        for name in summary.keys().map(String::as_str).chain([SUMMARY]) {
+        for name in summary.files.keys().map(String::as_str).chain([SUMMARY]) {
             let (from, to) = (self.work.scratch(name), &self.work.request.out.join(name));
             fs::rename(&from, to).map_err(Error::file("move into place", to))?;
         }

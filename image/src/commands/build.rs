@@ -88,10 +88,11 @@ fn show(event: Event) {
 
 fn summary(built: &Built, request: &Request) {
     eprintln!("\n{:<28} {:>12} {:>12}  sha256", "file", "size", "budget");
-    for (name, file) in &built.summary {
+    let files = built.summary.files.iter().map(|(name, file)| (name.as_str(), file));
+    let parts = built.summary.parts.iter().map(|(name, file)| (*name, file));
+    for (name, file) in files.chain(parts) {
         let budget = file.budget.map_or_else(|| "-".to_owned(), build::size);
-        let over = if file.budget.is_some_and(|budget| file.bytes > budget) { "  OVER BUDGET" } else { "" };
-        eprintln!("{name:<28} {:>12} {budget:>12}  {}{over}", build::size(file.bytes), file.sha256);
+        eprintln!("{name:<28} {:>12} {budget:>12}  {}", build::size(file.bytes), file.sha256);
     }
     eprintln!("\nroot hash {}", built.release.root_hash);
     eprintln!("written to {}", request.out.display());
