@@ -95,11 +95,13 @@ pub struct File {
     pub budget: Option<u64>,
 }
 
-/// What was written, and what in it has a budget.
+/// What was written, and what in it has a budget; one object in `summary.json`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// Every file, by name.
+    #[serde(flatten)]
     pub files: BTreeMap<String, File>,
     /// `init`, the program, and `initrd`, stage 1's compressed archive: inside the files, whether or not they are ones.
+    #[serde(flatten)]
     pub parts: BTreeMap<&'static str, File>,
 }

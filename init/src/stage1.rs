@@ -108,7 +108,6 @@ fn run(boot: &mut Boot) -> Result<Infallible, Error> {
     root::mount()?;
     boot.facts.reached("root");
 
-    boot.facts.watchdog_timeout = watchdog.as_ref().map(|watchdog| watchdog.timeout);
     handover::run(&mut boot.facts)
 }
 

@@ -33,8 +33,6 @@ const CARD_RESET: u64 = 0x20;
 pub(crate) struct Watchdog {
     file: File,
     path: PathBuf,
-    /// In seconds, as the driver took it.
-    pub(crate) timeout: i32,
 }
 
 /// Starts the best watchdog under `class`. That there is none, or that it does not obey, is no reason not to boot.
@@ -77,15 +75,11 @@ fn choose(known: &[(String, String)]) -> Option<&str> {
 
 fn open(path: &Path) -> io::Result<Watchdog> {
     let file = OpenOptions::new().write(true).open(path)?;
-    let timeout = device::set_timeout(file.as_fd(), TIMEOUT).or_else(|error| {
-        warning!(
-            "watchdog keeps its timeout device={} error={:?}",
-            path.display(),
-            Chain(&error).to_string()
-        );
-        device::timeout(file.as_fd())
-    });
-    let watchdog = Watchdog { file, path: path.to_owned(), timeout: timeout.unwrap_or_default() };
+    if let Err(error) = device::set_timeout(file.as_fd(), TIMEOUT) {
+        let error = Chain(&error).to_string();
+        warning!("watchdog keeps its timeout device={} error={error:?}", path.display());
+    }
+    let watchdog = Watchdog { file, path: path.to_owned() };
     watchdog.feed();
     Ok(watchdog)
 }

@@ -7,7 +7,6 @@
 //! | `root` | the root hash |
 //! | `attempt` | boots of this root since the last that came to a good end, this one included |
 //! | `entry` | how the boot entry stood when it was started: `good`, `bad` or `indeterminate` |
-//! | `watchdog.timeout` | the running watchdog's timeout in seconds |
 //! | `time.STEP` | when `STEP` was reached, in nanoseconds since the kernel's clock began; `STEP` is, in this order, `began`, `mounted`, `found` (the disk), `noted` (the attempt), `opened` (the verity device), `root` (mounted), `handed` (over) |
 
 use std::{fmt::Write as _, path::PathBuf};
@@ -25,7 +24,6 @@ pub(crate) struct Facts {
     pub(crate) root: Option<RootHash>,
     pub(crate) attempt: Option<u16>,
     pub(crate) entry: Option<Assessment>,
-    pub(crate) watchdog_timeout: Option<i32>,
     times: Vec<(&'static str, u128)>,
 }
 
@@ -49,7 +47,6 @@ impl Facts {
         line("root", self.root.map(|root| root.to_string()));
         line("attempt", self.attempt.map(|attempt| attempt.to_string()));
         line("entry", self.entry.map(|entry| entry.word().to_owned()));
-        line("watchdog.timeout", self.watchdog_timeout.map(|seconds| seconds.to_string()));
         for (step, time) in &self.times {
             line(&format!("time.{step}"), Some(time.to_string()));
         }
@@ -70,7 +67,6 @@ mod tests {
             root: Some(RootHash::new([0x5a; 32])),
             attempt: Some(2),
             entry: Some(Assessment::Indeterminate),
-            watchdog_timeout: Some(60),
             times: vec![("began", 1_234_567_890), ("found", 2_000_000_000)],
         };
         let want = [
@@ -79,7 +75,6 @@ mod tests {
             &format!("root={}", "5a".repeat(32)),
             "attempt=2",
             "entry=indeterminate",
-            "watchdog.timeout=60",
             "time.began=1234567890",
             "time.found=2000000000",
         ];
