@@ -5,16 +5,13 @@
 
 use std::os::fd::BorrowedFd;
 
-use rustix::ioctl::{Getter, Opcode, Setter, Updater, ioctl, opcode};
+use rustix::ioctl::{Opcode, Setter, Updater, ioctl, opcode};
 
 use crate::Error;
 
 // Some numbers say "read" where the driver only acts: they are as linux/watchdog.h has them.
-pub(crate) const SETOPTIONS: Opcode = opcode::read::<i32>(b'W', 4);
 pub(crate) const KEEPALIVE: Opcode = opcode::read::<i32>(b'W', 5);
 pub(crate) const SETTIMEOUT: Opcode = opcode::read_write::<i32>(b'W', 6);
-pub(crate) const GETTIMEOUT: Opcode = opcode::read::<i32>(b'W', 7);
-const DISABLE_CARD: i32 = 1;
 
 /// Feeds it: the machine lives one more timeout.
 pub fn feed(device: BorrowedFd<'_>) -> Result<(), Error> {
@@ -28,18 +25,6 @@ pub fn set_timeout(device: BorrowedFd<'_>, seconds: i32) -> Result<i32, Error> {
     // SAFETY: the command reads and writes one `i32`, which is borrowed across the call.
     unsafe { ioctl(device, Updater::<SETTIMEOUT, i32>::new(&mut taken)) }.map_err(fail("set timeout"))?;
     Ok(taken)
-}
-
-/// The timeout in seconds.
-pub fn timeout(device: BorrowedFd<'_>) -> Result<i32, Error> {
-    // SAFETY: the command writes one `i32`, which is what `Getter` has room for.
-    unsafe { ioctl(device, Getter::<GETTIMEOUT, i32>::new()) }.map_err(fail("get timeout"))
-}
-
-/// Stops the timer, where the driver allows it.
-pub fn stop(device: BorrowedFd<'_>) -> Result<(), Error> {
-    // SAFETY: the command reads one `i32`, which `Setter` keeps alive across the call.
-    unsafe { ioctl(device, Setter::<SETOPTIONS, i32>::new(DISABLE_CARD)) }.map_err(fail("stop"))
 }
 
 fn fail(command: &'static str) -> impl FnOnce(rustix::io::Errno) -> Error {
@@ -58,7 +43,5 @@ mod tests {
         let refused = |command| Error::Watchdog { command, source: rustix::io::Errno::NOTTY };
         assert_eq!(feed(null.as_fd()), Err(refused("feed")));
         assert_eq!(set_timeout(null.as_fd(), 30), Err(refused("set timeout")));
-        assert_eq!(timeout(null.as_fd()), Err(refused("get timeout")));
-        assert_eq!(stop(null.as_fd()), Err(refused("stop")));
     }
 }
