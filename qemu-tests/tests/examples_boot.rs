@@ -32,15 +32,9 @@ fn two_pods_of_one_image_answer_side_by_side() -> Result<(), Error> {
 }
 
 #[test]
-fn every_recipe_of_the_examples_is_checked() {
+fn there_is_no_example_but_these() {
     let examples = fs::read_dir(repository().join("examples")).unwrap();
-    for recipe in examples.map(|entry| entry.unwrap().path().join("coracle.toml")) {
-        let check = Command::new("cargo")
-            .args(["run", "--quiet", "--release", "--locked", "-p", "coracle", "--", "check"])
-            .arg(&recipe)
-            .current_dir(repository())
-            .output()
-            .unwrap();
-        assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
-    }
+    let mut names: Vec<_> = examples.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["hello", "pair"], "each is built and booted above");
 }
