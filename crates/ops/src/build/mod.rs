@@ -1,0 +1,128 @@
+//! Making ops files, on a machine that has the memory: what reads them has no use for this.
+//!
+//! The same images give the same bytes, on any machine: nothing is drawn by lot, timed or raced. Memory grows with the images only
+//! by some 40 bytes a block, 10 MiB for every GiB of both; besides, anchors take up to 128 MiB and packing up to 150.
+//!
+//! 1. Blocks that the source has as well are found by hash, runs of zeros by looking ([`blocks`]).
+//! 2. The target is cut into pieces: zeros, copies, and new ones of at most 256 KiB ([`pieces`]).
+//! 3. For a new piece the parts of the source that look like it are found by sampled hashes ([`anchors`], [`extents`]).
+//! 4. It is packed in each way there is; the shortest is tried out, and taken ([`candidates`]).
+
+mod anchors;
+mod blocks;
+mod bsdiff;
+mod candidates;
+mod extents;
+mod made;
+mod pack;
+mod pieces;
+mod suffix;
+
+use std::io::{self, Write};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::apply::ReadAt;
+use crate::error::Error;
+use crate::identity::{Hash, Identity};
+use crate::limits::{BLOCK, MAX_EXTENTS, MAX_IMAGE, MAX_OUTPUT};
+use anchors::Anchors;
+use candidates::Candidate;
+use extents::Worth;
+pub use made::Made;
+use made::Writer;
+use pieces::{From, Grain, Piece};
+
+/// New pieces of a full file: as long as operations may be, as each starts with nothing to refer to.
+const FULL: Grain = Grain { segment: (MAX_OUTPUT / BLOCK) as u32, min_copy: u32::MAX };
+
+/// New pieces of a delta: short, so that what looks like them fits into an operation's old bytes.
+const DELTA: Grain = Grain { segment: 64, min_copy: 8 };
+
+/// An image and what it is known by.
+#[derive(Debug, Clone, Copy)]
+pub struct Image<R> {
+    /// Its bytes.
+    pub bytes: R,
+    /// Its length and hash. Nobody checks here that they are the bytes'.
+    pub identity: Identity,
+}
+
+impl<R: ReadAt> Image<R> {
+    /// An image known by the SHA-256 of its bytes, of which there are so many.
+    pub fn hashed(bytes: R, len: u64) -> Result<Self, Error> {
+        if !(1..=MAX_IMAGE).contains(&len) {
+            return Err(Error::ImageLength { len });
+        }
+        let (mut hasher, mut buffer) = (Sha256::new(), vec![0; MAX_OUTPUT]);
+        for at in (0..len).step_by(MAX_OUTPUT) {
+            let there = (len - at).min(MAX_OUTPUT as u64) as usize;
+            read(&bytes, &mut buffer[..there], at, |at, source| Error::ReadTarget { at, source })?;
+            hasher.update(&buffer[..there]);
+        }
+        Ok(Self { bytes, identity: Identity { len, hash: Hash::Sha256(hasher.finalize().into()) } })
+    }
+}
+
+/// Makes a file that needs no source. The bodies go to `bodies`; the file is [`Made::head`] and then those.
+pub fn full<T: ReadAt>(target: &Image<T>, bodies: &mut impl Write) -> Result<Made, Error> {
+    let mut writer = Writer::new(None, target.identity, bodies)?;
+    for piece in pieces::cut_to_fit(&blocks::find::<[u8; 0], T>(None, target)?, FULL) {
+        let bytes = piece_bytes(target, &piece)?;
+        match piece.from {
+            From::Zeros => writer.push(Candidate::zeros(), &bytes, &[])?,
+            _ => writer.push(Candidate::zstd(&bytes)?, &bytes, &[])?,
+        }
+    }
+    writer.finish()
+}
+
+/// Makes a file that turns the source into the target. Where its parts go is as with [`full`].
+pub fn delta<S: ReadAt, T: ReadAt>(
+    source: &Image<S>,
+    target: &Image<T>,
+    bodies: &mut impl Write,
+) -> Result<Made, Error> {
+    let mut writer = Writer::new(Some(source.identity), target.identity, bodies)?;
+    let pieces = pieces::cut_to_fit(&blocks::find(Some(source), target)?, DELTA);
+    let new = pieces.iter().filter(|piece| piece.from == From::New).count().max(1);
+    let most_extents = ((MAX_EXTENTS - pieces::copied_extents(&pieces)) / new).min(64);
+    let anchors = Anchors::of(source)?;
+    let source_blocks = source.identity.len.div_ceil(BLOCK as u64) as u32;
+    let mut shift = Some(0);
+    for piece in pieces {
+        let bytes = piece_bytes(target, &piece)?;
+        let (candidate, old) = match piece.from {
+            From::Zeros => (Candidate::zeros(), Vec::new()),
+            From::Copy(extents) => {
+                let old = candidates::old_bytes(source, &extents)?;
+                (Candidate::copy(extents), old)
+            }
+            From::New => {
+                let worth = Worth::of(&anchors, &bytes, piece.block, source_blocks, &mut shift);
+                candidates::shortest(source, &bytes, |kind| {
+                    worth.best(candidates::most_old(kind, bytes.len()), most_extents)
+                })?
+            }
+        };
+        writer.push(candidate, &bytes, &old)?;
+    }
+    writer.finish()
+}
+
+fn piece_bytes<T: ReadAt>(target: &Image<T>, piece: &Piece) -> Result<Vec<u8>, Error> {
+    let at = u64::from(piece.block) * BLOCK as u64;
+    let len = (u64::from(piece.blocks) * BLOCK as u64).min(target.identity.len - at);
+    let mut bytes = vec![0; len as usize];
+    read(&target.bytes, &mut bytes, at, |at, source| Error::ReadTarget { at, source })?;
+    Ok(bytes)
+}
+
+fn read(
+    from: &impl ReadAt,
+    buffer: &mut [u8],
+    at: u64,
+    failed: impl FnOnce(u64, io::Error) -> Error,
+) -> Result<(), Error> {
+    from.read_exact_at(buffer, at).map_err(|source| failed(at, source))
+}
