@@ -10,11 +10,12 @@ const REACH: i64 = 2;
 /// What an anchor is worth that only one block has; others divide it among their blocks.
 const WEIGHT: u32 = 64;
 
-/// What a block is worth for lying where the piece would, had the source only been shifted.
-const ALIGNED: u32 = 8;
+/// What a block is worth for lying where the piece would, had the source only been shifted: more than a few anchors, as tables of
+/// addresses change in every entry and have none.
+const ALIGNED: u32 = 256;
 
 /// Blocks before and behind the shifted piece that count as a part of it.
-const MARGIN: i64 = 8;
+const MARGIN: i64 = 4;
 
 /// Gaps of so many blocks are filled, as reading on is cheaper than another extent.
 const FILL: u32 = 2;
@@ -26,13 +27,7 @@ pub(super) struct Worth(Vec<(u32, u32)>);
 impl Worth {
     /// What the source's blocks are worth to a piece of the target at this block. `shift` is how far the piece before has
     /// moved, and becomes how far this one has.
-    pub fn of(
-        anchors: &Anchors,
-        bytes: &[u8],
-        block: u32,
-        source_blocks: u32,
-        shift: &mut Option<i64>,
-    ) -> Self {
+    pub fn of(anchors: &Anchors, bytes: &[u8], block: u32, source_blocks: u32, shift: &mut i64) -> Self {
         let mut votes = Vec::new();
         let mut shifts = Vec::new();
         anchors.matches(bytes, |at, blocks| {
@@ -42,8 +37,9 @@ impl Worth {
                 shifts.push((i64::from(found) - i64::from(block) - (at / BLOCK) as i64, weight));
             }
         });
-        *shift = most_worth(shifts).or(*shift);
-        if let Some(shift) = *shift {
+        let before = *shift;
+        *shift = most_worth(shifts).unwrap_or(before);
+        for shift in [before, *shift] {
             let first = i64::from(block) + shift;
             let end = first + bytes.len().div_ceil(BLOCK) as i64;
             votes.extend(

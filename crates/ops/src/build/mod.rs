@@ -89,7 +89,7 @@ pub fn delta<S: ReadAt, T: ReadAt>(
     let most_extents = ((MAX_EXTENTS - pieces::copied_extents(&pieces)) / new).min(64);
     let anchors = Anchors::of(source)?;
     let source_blocks = source.identity.len.div_ceil(BLOCK as u64) as u32;
-    let mut shift = Some(0);
+    let mut shift = 0;
     for piece in pieces {
         let bytes = piece_bytes(target, &piece)?;
         let (candidate, old) = match piece.from {
