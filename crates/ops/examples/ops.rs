@@ -72,13 +72,13 @@ fn header(file: &mut File) -> Result<Header, Box<dyn Error>> {
 fn apply(ops: &str, out: &str, source: impl ReadAt) -> Result<(), Box<dyn Error>> {
     let mut file = File::open(ops)?;
     let header = header(&mut file)?;
-    let out = File::create(out)?;
+    let out = File::options().read(true).write(true).create(true).truncate(true).open(out)?;
     let mut applier = Applier::new(&header, source);
     let mut body = Vec::new();
     for (index, op) in header.ops().iter().enumerate() {
         body.resize(op.body_len as usize, 0);
         file.read_exact(&mut body)?;
-        let output = applier.apply(index, &body)?;
+        let output = applier.apply(index, &body, &out)?;
         out.write_all_at(output.bytes, output.at)?;
     }
     Ok(())

@@ -113,20 +113,14 @@ pub enum Error {
         /// The refused length.
         len: u32,
     },
-    /// An operation reads a source, but the header names none.
-    #[error("operation {op} reads a source and the header names none")]
-    NoSource {
-        /// The operation.
-        op: usize,
-    },
-    /// An extent is empty, before the end of the one before, or outside the source.
-    #[error("operation {op}: an extent is empty, out of order or outside the source")]
+    /// An extent is empty, or ends behind the source and what earlier operations have put out.
+    #[error("operation {op}: an extent is empty or ends behind what there is")]
     Extent {
         /// The operation.
         op: usize,
     },
     /// An operation reads nothing, more than the cap, or in case of a copy not what it puts out.
-    #[error("operation {op}: {blocks} source blocks do not fit its kind or are more than {max}", max = MAX_OLD / crate::BLOCK)]
+    #[error("operation {op}: {blocks} old blocks do not fit its kind or are more than {max}", max = MAX_OLD / crate::BLOCK)]
     OldLength {
         /// The operation.
         op: usize,
@@ -179,7 +173,8 @@ pub enum Error {
         /// The operation.
         op: usize,
     },
-    /// The output does not have the tag that the header states: mostly another source than the header's.
+    /// The output does not have the tag that the header states: mostly another source than the header's, or a target that does
+    /// not hold what earlier operations put out.
     #[error("operation {op}: the output is wrong")]
     Output {
         /// The operation.
@@ -199,7 +194,6 @@ pub enum Error {
         source: io::Error,
     },
     /// Reading the target failed, or it ended early.
-    #[cfg(feature = "build")]
     #[error("read the target at byte {at}")]
     ReadTarget {
         /// Where.

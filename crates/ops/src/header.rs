@@ -77,7 +77,7 @@ impl Header {
         }
         let source = Identity::parse(&mut bytes)?;
         let target = Identity::parse(&mut bytes)?.ok_or(Error::NoTarget)?;
-        let around = Around { source_len: source.map(|source| source.len), ops: count as usize };
+        let around = Around { source_blocks: source.map_or(0, Identity::blocks), ops: count as usize };
         let (mut ops, mut extents) = (Vec::with_capacity(around.ops), Vec::new());
         let mut next = Position { op: 0, at: 0, body_at: header_len };
         for _ in 0..count {
@@ -117,7 +117,7 @@ impl Header {
         &self.ops
     }
 
-    /// The blocks of the source that one of these operations takes.
+    /// The blocks that one of these operations takes: those of the source are counted first, then those of the target.
     #[must_use]
     pub fn extents(&self, op: &Op) -> &[Extent] {
         let (first, end) = op.extents;

@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::bytes::Bytes;
 use crate::error::Error;
-use crate::limits::MAX_IMAGE;
+use crate::limits::{BLOCK, MAX_IMAGE};
 
 /// A SHA-256 hash.
 pub type Digest = [u8; 32];
@@ -32,6 +32,12 @@ pub enum Hash {
 }
 
 impl Identity {
+    /// Blocks of the image, the last one filled up.
+    #[must_use]
+    pub fn blocks(self) -> u64 {
+        self.len.div_ceil(BLOCK as u64)
+    }
+
     /// Reads an identity; all zeros are none.
     pub(crate) fn parse(bytes: &mut Bytes<'_>) -> Result<Option<Self>, Error> {
         let (kind, zeros) = (bytes.u8()?, bytes.array::<7>()?);

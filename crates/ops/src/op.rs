@@ -21,7 +21,8 @@
 //! | 5    | BSDIFF | a patch (`patch.rs`) applied to the extents' bytes; the patch is a frame's content |
 //!
 //! Numbers are LEB128 in their shortest form, at most 32 bits. Extents ascend and do not overlap, their bytes in a row are the
-//! operation's old bytes. A source's last block is filled up with zeros.
+//! operation's old bytes. Their blocks are those of the source, the last one filled up with zeros, and behind them those that
+//! earlier operations have put out.
 
 use crate::bytes::Bytes;
 use crate::error::Error;
@@ -31,20 +32,20 @@ use crate::limits::{BLOCK, BODY_SLACK, MAX_EXTENTS, MAX_OLD, MAX_OUTPUT};
 /// What an operation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Puts out bytes of the source.
+    /// Puts out old bytes.
     Copy = 1,
     /// Puts out zeros.
     Zero = 2,
     /// Unpacks its body.
     Zstd = 3,
-    /// Unpacks its body, which refers to bytes of the source.
+    /// Unpacks its body, which refers to old bytes.
     Prefix = 4,
-    /// Unpacks its body and applies it to bytes of the source as a patch.
+    /// Unpacks its body and applies it to old bytes as a patch.
     Bsdiff = 5,
 }
 
 impl Kind {
-    /// Whether it takes bytes of the source.
+    /// Whether it takes old bytes.
     #[must_use]
     pub fn has_extents(self) -> bool {
         matches!(self, Self::Copy | Self::Prefix | Self::Bsdiff)
@@ -57,7 +58,7 @@ impl Kind {
     }
 }
 
-/// Blocks of the source that follow each other.
+/// Blocks that follow each other: first those of the source are counted, then those of the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
     /// The first one.
@@ -96,7 +97,7 @@ pub(crate) struct Position {
 /// What a record is held against.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Around {
-    pub source_len: Option<u64>,
+    pub source_blocks: u64,
     pub ops: usize,
 }
 
@@ -125,8 +126,8 @@ impl Op {
         let tag = if kind == Kind::Zero { None } else { Some(Tag(bytes.array()?)) };
         let first = extents.len() as u32;
         if kind.has_extents() {
-            let source_len = around.source_len.ok_or(Error::NoSource { op })?;
-            let blocks = parse_extents(bytes, op, source_len, extents)?;
+            let there = around.source_blocks + at / BLOCK as u64;
+            let blocks = parse_extents(bytes, op, there, extents)?;
             let fits = match kind {
                 Kind::Copy => blocks == len.div_ceil(BLOCK as u32),
                 _ => (1..=MAX_OLD / BLOCK).contains(&(blocks as usize)),
@@ -149,18 +150,17 @@ impl Op {
     }
 }
 
-/// Reads the extents of one operation and gives the count of their blocks, which is at most that of [`MAX_OLD`].
+/// Reads the extents of one operation, for which so many blocks are there, and gives the count of their blocks, which is at most that of [`MAX_OLD`].
 fn parse_extents(
     bytes: &mut Bytes<'_>,
     op: usize,
-    source_len: u64,
+    there: u64,
     extents: &mut Vec<Extent>,
 ) -> Result<u32, Error> {
     let count = extents.len() as u64 + u64::from(bytes.varint()?);
     if count > MAX_EXTENTS as u64 {
         return Err(Error::ExtentCount { count });
     }
-    let source_blocks = source_len.div_ceil(BLOCK as u64);
     let (mut end, mut total) = (0_u64, 0_u64);
     while (extents.len() as u64) < count {
         let start = end + u64::from(bytes.varint()?);
@@ -168,7 +168,7 @@ fn parse_extents(
         // A gap is never negative, so extents in any other order, or overlapping, cannot be written.
         end = start + u64::from(blocks);
         let block = u32::try_from(start).map_err(|_| Error::Extent { op })?;
-        if blocks == 0 || end > source_blocks {
+        if blocks == 0 || end > there {
             return Err(Error::Extent { op });
         }
         total += u64::from(blocks);

@@ -2,8 +2,11 @@
 
 mod common;
 
-use common::raw::*;
+use common::raw::{self, *};
 use coracle_ops::{Applier, BODY_SLACK, Error, Header, MAX_OUTPUT, PATCH_SLACK, Prologue};
+
+/// A target before anything is written.
+const NOTHING: [u8; 0] = [];
 
 const SOURCE: u64 = 600 * 4096 + 1;
 
@@ -155,7 +158,7 @@ fn extents() {
         refused!(read(&[op(&[(0, 513)])]), Error::OldLength { blocks: 513, .. });
         refused!(read(&[op(&[(0, 512), (1, 1)])]), Error::OldLength { blocks: 513, .. });
         let without_source = unpacked(0, 8192, &[op(&[(0, 2)])]);
-        refused!(parse(&head(&without_source)), Error::NoSource { op: 0 });
+        refused!(parse(&head(&without_source)), Error::Extent { op: 0 });
     }
     // Written as a gap, an extent before the end of the last one would be a negative number: there is none.
     for extents in [&[(0, 1)][..], &[(0, 3)]] {
@@ -183,10 +186,10 @@ fn bodies_are_checked_before_and_outputs_after() {
     let header = common::header(&whole).unwrap();
     let mut applier = Applier::new(&header, &[][..]);
     for wrong in [&op.body[1..], &vec![0; op.body.len()], &[]] {
-        refused!(applier.apply(0, wrong), Error::Body { op: 0 });
+        refused!(applier.apply(0, wrong, &NOTHING), Error::Body { op: 0 });
     }
-    refused!(applier.apply(1, &op.body), Error::NoSuchOp { op: 1, ops: 1 });
-    assert_eq!(applier.apply(0, &op.body).unwrap().bytes, block());
+    refused!(applier.apply(1, &op.body, &NOTHING), Error::NoSuchOp { op: 1, ops: 1 });
+    assert_eq!(applier.apply(0, &op.body, &NOTHING).unwrap().bytes, block());
 }
 
 #[test]
@@ -214,6 +217,25 @@ fn the_last_block_of_a_source_is_filled_up_with_zeros() {
     let old = [&[5; 4096][..], &copied].concat();
     let op = RawOp::packed(PREFIX, &copied, &[(0, 1), (599, 1)], pack(&copied, &old));
     assert_eq!(apply(op).unwrap(), copied);
+}
+
+#[test]
+fn behind_the_source_lies_what_was_put_out_before() {
+    let first = RawOp::packed(ZSTD, &[3; 8192], &[], pack(&[3; 8192], &[]));
+    // Source blocks are 0 to 600, so 601 is the target's first.
+    let second = RawOp::copy(&[&[5][..], &[0; 4095], &[3; 8192]].concat(), &[(600, 3)]);
+    let file = |second| file(SOURCE, &[first.clone(), second]);
+    let out = common::apply(&file(second.clone()), &vec![5; SOURCE as usize][..]).unwrap();
+    assert_eq!(out, [&first.output[..], &second.output].concat());
+    let itself = RawOp::copy(&[3; 8192], &[(602, 2)]);
+    refused!(common::header(&file(itself)), Error::Extent { op: 1 });
+    let without_source = raw::file(0, &[first.clone(), RawOp::copy(&[3; 4096], &[(1, 1)])]);
+    assert_eq!(common::apply(&without_source, NOTHING).unwrap(), [3; 12288]);
+    // What is there is not what was put out.
+    let header = common::header(&without_source).unwrap();
+    let mut applier = Applier::new(&header, NOTHING);
+    refused!(applier.apply(1, &[], &[4; 8192]), Error::Output { op: 1, .. });
+    refused!(applier.apply(1, &[], &NOTHING), Error::ReadTarget { at: 4096, .. });
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn the_largest_file_fits() {
     for op in 0..5 {
         let at = header.ops()[op].body_at as usize;
         let body = file[at..at + header.ops()[op].body_len as usize].to_vec();
-        applier.apply(op, &body).unwrap();
+        applier.apply(op, &body, &source[..]).unwrap();
     }
     let applying = HEAP.most() - before;
     let buffers = 2 * MAX_OUTPUT + MAX_OLD + PATCH_SLACK;

@@ -59,7 +59,7 @@ fn every_byte_of_a_file() {
                     trusted.ops().iter().position(|op| at < (op.body_at + u64::from(op.body_len)) as usize);
                 let op = op.expect("a body");
                 let mut applier = coracle_ops::Applier::new(&trusted, &source[..]);
-                let result = applier.apply(op, body(&damaged, &trusted, op));
+                let result = applier.apply(op, body(&damaged, &trusted, op), &target[..]);
                 assert!(matches!(result, Err(Error::Body { .. })), "byte {at}");
             }
         }
@@ -87,7 +87,7 @@ fn headers_that_are_trusted_and_wrong() {
         read += 1;
         let mut applier = coracle_ops::Applier::new(&header, &source[..]);
         for op in 0..header.ops().len() {
-            let _ = applier.apply(op, body(&damaged, &header, op)); // only a panic would be wrong
+            let _ = applier.apply(op, body(&damaged, &header, op), &target[..]); // only a panic would be wrong
         }
         let lens: u64 = header.ops().iter().map(|op| u64::from(op.len)).sum();
         assert_eq!(lens, header.target().len);

@@ -61,7 +61,7 @@ fn edited(source: &[u8], edits: &[Edit], random: &mut Random) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn edits(seed in 1_u64.., len in 1_usize..200_000, edits in proptest::collection::vec(edit(), 0..6)) {
@@ -156,7 +156,7 @@ fn another_source_ends_before_anything_is_wrong() {
     for op in 0..header.ops().len() {
         let mut out = vec![0xee; target.len()];
         let mut applier = coracle_ops::Applier::new(&header, &other[..]);
-        let result = applier.apply(op, common::body(&file, &header, op));
+        let result = applier.apply(op, common::body(&file, &header, op), &target[..]);
         let reads = header.ops()[op].kind.has_extents();
         match result {
             Ok(output) => {

@@ -1,12 +1,9 @@
-//! Where the source has bytes like those of the target: places that their content picks, and the hash of what is there.
+//! Where there are old bytes like those of the target: places that their content picks, and the hash of what is there.
 //!
 //! A window of [`WINDOW`] bytes is an anchor if its hash falls into a fixed share of all hashes. The same bytes are anchors
 //! wherever they lie, so images that share pieces at any distance share anchors, and a table of a fixed size covers any image.
 
-use std::io;
-
-use super::{Image, read};
-use crate::apply::ReadAt;
+use crate::apply::{Old, ReadAt};
 use crate::error::Error;
 use crate::limits::{BLOCK, MAX_OUTPUT};
 
@@ -19,12 +16,12 @@ const PICK: u64 = 0xd6e8_feb8_6659_fd93;
 const NAME: u64 = 0xa076_1d64_78bd_642f;
 
 /// Anchors that the table aims at, 8 bytes each; it never has more than twice as many.
-const AIM: u64 = 1 << 23;
+const AIM: u64 = 1 << 24;
 
 /// Every so many windows have an anchor, in images for which [`AIM`] suffices.
 const USUAL_SPACING: u64 = 32;
 
-/// Anchors of a source: name in the upper half, block in the lower one, in order.
+/// Anchors of source and target: name in the upper half, block in the lower one, in order.
 #[derive(Debug)]
 pub(super) struct Anchors {
     spacing: u64,
@@ -32,17 +29,15 @@ pub(super) struct Anchors {
 }
 
 impl Anchors {
-    /// The anchors of a source, at most twice the share of each block that their spacing gives it.
-    pub fn of<S: ReadAt>(source: &Image<S>) -> Result<Self, Error> {
-        let len = source.identity.len;
-        let spacing = (len / AIM).next_power_of_two().max(USUAL_SPACING);
+    /// The anchors of so many bytes, at most twice the share of each block that their spacing gives it.
+    pub fn of<S: ReadAt, T: ReadAt>(old: &Old<'_, S, T>, len: u64) -> Result<Self, Error> {
+        let spacing = len.div_ceil(AIM).max(USUAL_SPACING);
         let per_block = (2 * BLOCK as u64 / spacing).max(1);
         let (mut sorted, mut last, mut of_last) = (Vec::new(), u64::MAX, 0);
         let mut buffer = vec![0; MAX_OUTPUT + WINDOW];
-        let failed = |at, source: io::Error| Error::ReadSource { at, source };
         for start in (0..len).step_by(MAX_OUTPUT) {
             let there = (len - start).min(buffer.len() as u64) as usize;
-            read(&source.bytes, &mut buffer[..there], start, failed)?;
+            old.read(start / BLOCK as u64, &mut buffer[..there])?;
             each(&buffer[..there], spacing, |at, name| {
                 let block = (start + at as u64) / BLOCK as u64;
                 of_last = if block == last { of_last + 1 } else { 1 };
@@ -57,16 +52,14 @@ impl Anchors {
         Ok(Self { spacing, sorted })
     }
 
-    /// Calls back with each anchor of these bytes, its place in them, and the source's blocks that have the same one.
-    pub fn matches(&self, bytes: &[u8], mut found: impl FnMut(usize, &[u64])) {
+    /// Calls back with each anchor of these bytes, its place in them, and the blocks before `end` that have the same one.
+    pub fn matches(&self, bytes: &[u8], end: u32, mut found: impl FnMut(usize, &[u64])) {
         each(bytes, self.spacing, |at, name| {
-            let (low, high) = (u64::from(name) << 32, u64::from(name) << 32 | u64::from(u32::MAX));
+            let low = u64::from(name) << 32;
+            let end = low | u64::from(end);
             let first = self.sorted.partition_point(|anchor| *anchor < low);
-            let count = self.sorted[first..]
-                .iter()
-                .take(MOST_BLOCKS + 1)
-                .take_while(|anchor| **anchor <= high)
-                .count();
+            let count =
+                self.sorted[first..].iter().take(MOST_BLOCKS + 1).take_while(|anchor| **anchor < end).count();
             // What is everywhere says nothing about where.
             if (1..=MOST_BLOCKS).contains(&count) {
                 found(at, &self.sorted[first..first + count]);

@@ -1,4 +1,4 @@
-//! Which blocks of the target are zeros, or blocks of the source.
+//! Which blocks of the target are zeros, or blocks that are there before: of the source, or of the target itself.
 
 use sha2::{Digest as _, Sha256};
 
@@ -12,7 +12,7 @@ use crate::limits::BLOCK;
 pub(super) enum Found {
     /// Nothing but zeros.
     Zeros,
-    /// This block of the source.
+    /// This block, counted as extents count.
     Copy(u32),
     /// Neither.
     New,
@@ -27,16 +27,18 @@ const CANDIDATES: usize = 16;
 /// Blocks by which candidates are compared.
 const LOOK_AHEAD: usize = 256;
 
-/// Finds each block of the target. Holds 17 bytes for each block of both images and 4 more for each of the source.
+/// Finds each block of the target. Holds some 21 bytes for each block of both images.
 pub(super) fn find<S: ReadAt, T: ReadAt>(
     source: Option<&Image<S>>,
     target: &Image<T>,
 ) -> Result<Vec<Found>, Error> {
-    let new = contents(target, |at, source| Error::ReadTarget { at, source })?;
-    let old = match source {
+    let mut old = match source {
         Some(source) => contents(source, |at, source| Error::ReadSource { at, source })?,
         None => Vec::new(),
     };
+    let source_blocks = old.len();
+    old.extend(contents(target, |at, source| Error::ReadTarget { at, source })?);
+    let new = &old[source_blocks..];
     let mut by_content: Vec<u32> =
         (0..old.len() as u32).filter(|block| old[*block as usize].is_some()).collect();
     by_content.sort_unstable_by_key(|block| (old[*block as usize], *block));
@@ -47,7 +49,7 @@ pub(super) fn find<S: ReadAt, T: ReadAt>(
             _ => None,
         };
         let continues = next.filter(|block| old.get(*block as usize) == Some(content));
-        found.push(match continues.or_else(|| begin(&old, &by_content, &new[index..])) {
+        found.push(match continues.or_else(|| begin(&old, &by_content, source_blocks + index)) {
             Some(block) => Found::Copy(block),
             None if content.is_none() => Found::Zeros,
             None => Found::New,
@@ -56,12 +58,15 @@ pub(super) fn find<S: ReadAt, T: ReadAt>(
     Ok(found)
 }
 
-/// The block of the source that a copy best begins at: the one from which most blocks are those that the target has.
-fn begin(old: &[Content], by_content: &[u32], new: &[Content]) -> Option<u32> {
+/// The block that a copy to this one best begins at: one before it, from which most blocks are the same.
+fn begin(old: &[Content], by_content: &[u32], to: usize) -> Option<u32> {
+    let new = &old[to..];
     let content = new.first()?;
     content.as_ref()?;
     let first = by_content.partition_point(|block| old[*block as usize] < *content);
-    let equal = by_content[first..].iter().take_while(|block| old[**block as usize] == *content);
+    let equal = by_content[first..]
+        .iter()
+        .take_while(|block| old[**block as usize] == *content && (**block as usize) < to);
     let ahead = |block: &u32| {
         old[*block as usize..].iter().zip(new).take(LOOK_AHEAD).take_while(|(old, new)| old == new).count()
     };

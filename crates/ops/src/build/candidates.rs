@@ -1,7 +1,7 @@
 //! The ways to make a piece, and the shortest of them.
 
-use super::{Image, bsdiff, pack::pack, read};
-use crate::apply::ReadAt;
+use super::{bsdiff, pack::pack};
+use crate::apply::{Old, ReadAt};
 use crate::error::Error;
 use crate::frame;
 use crate::identity::Tag;
@@ -78,8 +78,8 @@ pub(super) fn most_old(kind: Kind, len: usize) -> u32 {
 const SHORT: usize = 4 * BLOCK;
 
 /// The shortest way to make these bytes, with its old bytes; of equals the one that takes least to apply.
-pub(super) fn shortest<S: ReadAt>(
-    source: &Image<S>,
+pub(super) fn shortest<S: ReadAt, T: ReadAt>(
+    old: &Old<'_, S, T>,
     bytes: &[u8],
     extents: impl Fn(Kind) -> Vec<Extent>,
 ) -> Result<(Candidate, Vec<u8>), Error> {
@@ -89,7 +89,7 @@ pub(super) fn shortest<S: ReadAt>(
         if extents.is_empty() {
             continue;
         }
-        let old = old_bytes(source, &extents)?;
+        let old = old_bytes(old, &extents)?;
         let candidate = match kind {
             Kind::Prefix => Some(Candidate::prefix(bytes, extents, &old)?),
             _ => Candidate::bsdiff(bytes, extents, &old)?,
@@ -103,17 +103,16 @@ pub(super) fn shortest<S: ReadAt>(
     Ok(best)
 }
 
-/// The bytes of these extents in a row, with zeros for what the source's last block lacks.
-pub(super) fn old_bytes<S: ReadAt>(source: &Image<S>, extents: &[Extent]) -> Result<Vec<u8>, Error> {
-    let mut old = Vec::new();
+/// The bytes of these extents in a row.
+pub(super) fn old_bytes<S: ReadAt, T: ReadAt>(
+    old: &Old<'_, S, T>,
+    extents: &[Extent],
+) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
     for Extent { block, blocks } in extents {
-        let (at, start) = (u64::from(*block) * BLOCK as u64, old.len());
-        old.resize(start + *blocks as usize * BLOCK, 0);
-        let there = (source.identity.len - at).min((old.len() - start) as u64) as usize;
-        read(&source.bytes, &mut old[start..start + there], at, |at, source| Error::ReadSource {
-            at,
-            source,
-        })?;
+        let start = bytes.len();
+        bytes.resize(start + *blocks as usize * BLOCK, 0);
+        old.read(u64::from(*block), &mut bytes[start..])?;
     }
-    Ok(old)
+    Ok(bytes)
 }

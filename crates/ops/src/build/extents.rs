@@ -1,4 +1,4 @@
-//! Choosing the part of the source that an operation is made from.
+//! Choosing the old bytes that an operation is made from.
 
 use super::anchors::Anchors;
 use crate::limits::BLOCK;
@@ -14,23 +14,26 @@ const WEIGHT: u32 = 64;
 /// addresses change in every entry and have none.
 const ALIGNED: u32 = 256;
 
+/// What a block is worth for lying right before the piece, where nothing better does.
+const NEAR: u32 = 1;
+
 /// Blocks before and behind the shifted piece that count as a part of it.
 const MARGIN: i64 = 4;
 
 /// Gaps of so many blocks are filled, as reading on is cheaper than another extent.
 const FILL: u32 = 2;
 
-/// Blocks of the source with what they are worth to one piece, in order.
+/// Blocks with what they are worth to one piece, in order.
 #[derive(Debug)]
 pub(super) struct Worth(Vec<(u32, u32)>);
 
 impl Worth {
-    /// What the source's blocks are worth to a piece of the target at this block. `shift` is how far the piece before has
-    /// moved, and becomes how far this one has.
-    pub fn of(anchors: &Anchors, bytes: &[u8], block: u32, source_blocks: u32, shift: &mut i64) -> Self {
+    /// What the blocks before `end` are worth to a piece of the target at this block. `shift` is how far the piece before has
+    /// moved, and becomes how far this one has. The last `near` blocks are worth something in any case.
+    pub fn of(anchors: &Anchors, bytes: &[u8], block: u32, end: u32, near: u32, shift: &mut i64) -> Self {
         let mut votes = Vec::new();
         let mut shifts = Vec::new();
-        anchors.matches(bytes, |at, blocks| {
+        anchors.matches(bytes, end, |at, blocks| {
             let weight = WEIGHT / blocks.len() as u32;
             for found in blocks.iter().map(|anchor| *anchor as u32) {
                 votes.push((found, weight));
@@ -41,18 +44,19 @@ impl Worth {
         *shift = most_worth(shifts).unwrap_or(before);
         for shift in [before, *shift] {
             let first = i64::from(block) + shift;
-            let end = first + bytes.len().div_ceil(BLOCK) as i64;
+            let behind = first + bytes.len().div_ceil(BLOCK) as i64;
             votes.extend(
-                (first - MARGIN..end + MARGIN)
+                (first - MARGIN..behind + MARGIN)
                     .filter_map(|block| Some((u32::try_from(block).ok()?, ALIGNED))),
             );
         }
+        votes.extend((end.saturating_sub(near)..end).map(|block| (block, NEAR)));
         let around = votes.iter().flat_map(|(block, weight)| {
             (-REACH..=REACH).filter_map(move |step| {
                 Some((u32::try_from(i64::from(*block) + step).ok()?, weight >> step.unsigned_abs()))
             })
         });
-        let around = around.filter(|(block, _)| *block < source_blocks).collect();
+        let around = around.filter(|(block, _)| *block < end).collect();
         Self(sums(around))
     }
 

@@ -1,11 +1,11 @@
 //! Making ops files, on a machine that has the memory: what reads them has no use for this.
 //!
 //! The same images give the same bytes, on any machine: nothing is drawn by lot, timed or raced. Memory grows with the images only
-//! by some 40 bytes a block, 10 MiB for every GiB of both; besides, anchors take up to 128 MiB and packing up to 150.
+//! by some 21 bytes a block, 11 MiB for every GiB of both; besides, anchors take up to 256 MiB and packing up to 150.
 //!
-//! 1. Blocks that the source has as well are found by hash, runs of zeros by looking ([`blocks`]).
+//! 1. Blocks that the source has as well, or the target before them, are found by hash, runs of zeros by looking ([`blocks`]).
 //! 2. The target is cut into pieces: zeros, copies, and new ones of at most 256 KiB ([`pieces`]).
-//! 3. For a new piece the parts of the source that look like it are found by sampled hashes ([`anchors`], [`extents`]).
+//! 3. For a new piece the parts of both that look like it are found by sampled hashes ([`anchors`], [`extents`]).
 //! 4. It is packed in each way there is; the shortest is tried out, and taken ([`candidates`]).
 
 mod anchors;
@@ -22,10 +22,10 @@ use std::io::{self, Write};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::apply::ReadAt;
+use crate::apply::{Old, ReadAt};
 use crate::error::Error;
 use crate::identity::{Hash, Identity};
-use crate::limits::{BLOCK, MAX_EXTENTS, MAX_IMAGE, MAX_OUTPUT};
+use crate::limits::{BLOCK, MAX_EXTENTS, MAX_IMAGE, MAX_OLD, MAX_OUTPUT};
 use anchors::Anchors;
 use candidates::Candidate;
 use extents::Worth;
@@ -33,11 +33,14 @@ pub use made::Made;
 use made::Writer;
 use pieces::{From, Grain, Piece};
 
-/// New pieces of a full file: as long as operations may be, as each starts with nothing to refer to.
-const FULL: Grain = Grain { segment: (MAX_OUTPUT / BLOCK) as u32, min_copy: u32::MAX };
+/// Most blocks of a new piece in a full file: as many as there may be, as each has little to refer to.
+const FULL_SEGMENT: u32 = (MAX_OUTPUT / BLOCK) as u32;
 
-/// New pieces of a delta: short, so that what looks like them fits into an operation's old bytes.
-const DELTA: Grain = Grain { segment: 64, min_copy: 8 };
+/// Most blocks of a new piece in a delta: few, so that what looks like them fits into an operation's old bytes.
+const DELTA_SEGMENT: u32 = 64;
+
+/// Fewest blocks of a copy.
+const MIN_COPY: u32 = 8;
 
 /// An image and what it is known by.
 #[derive(Debug, Clone, Copy)]
@@ -66,15 +69,7 @@ impl<R: ReadAt> Image<R> {
 
 /// Makes a file that needs no source. The bodies go to `bodies`; the file is [`Made::head`] and then those.
 pub fn full<T: ReadAt>(target: &Image<T>, bodies: &mut impl Write) -> Result<Made, Error> {
-    let mut writer = Writer::new(None, target.identity, bodies)?;
-    for piece in pieces::cut_to_fit(&blocks::find::<[u8; 0], T>(None, target)?, FULL) {
-        let bytes = piece_bytes(target, &piece)?;
-        match piece.from {
-            From::Zeros => writer.push(Candidate::zeros(), &bytes, &[])?,
-            _ => writer.push(Candidate::zstd(&bytes)?, &bytes, &[])?,
-        }
-    }
-    writer.finish()
+    make::<[u8; 0], T>(None, target, FULL_SEGMENT, bodies)
 }
 
 /// Makes a file that turns the source into the target. Where its parts go is as with [`full`].
@@ -83,24 +78,40 @@ pub fn delta<S: ReadAt, T: ReadAt>(
     target: &Image<T>,
     bodies: &mut impl Write,
 ) -> Result<Made, Error> {
-    let mut writer = Writer::new(Some(source.identity), target.identity, bodies)?;
-    let pieces = pieces::cut_to_fit(&blocks::find(Some(source), target)?, DELTA);
+    make(Some(source), target, DELTA_SEGMENT, bodies)
+}
+
+fn make<S: ReadAt, T: ReadAt>(
+    source: Option<&Image<S>>,
+    target: &Image<T>,
+    segment: u32,
+    bodies: &mut impl Write,
+) -> Result<Made, Error> {
+    let identity = source.map(|source| source.identity);
+    let mut writer = Writer::new(identity, target.identity, bodies)?;
+    let source_blocks = identity.map_or(0, Identity::blocks) as u32;
+    let grain = Grain { segment, source: source_blocks, min_copy: MIN_COPY };
+    let pieces = pieces::cut_to_fit(&blocks::find(source, target)?, grain);
     let new = pieces.iter().filter(|piece| piece.from == From::New).count().max(1);
     let most_extents = ((MAX_EXTENTS - pieces::copied_extents(&pieces)) / new).min(64);
-    let anchors = Anchors::of(source)?;
-    let source_blocks = source.identity.len.div_ceil(BLOCK as u64) as u32;
+    let source_len = identity.map_or(0, |identity| identity.len);
+    let old = Old { source: &source.map(|source| &source.bytes), source_len, target: &target.bytes };
+    let anchors = Anchors::of(&old, u64::from(source_blocks) * BLOCK as u64 + target.identity.len)?;
+    // Without a source, what was put out before is all there is to refer to.
+    let near = if source.is_none() { (MAX_OLD / BLOCK) as u32 } else { 0 };
     let mut shift = 0;
     for piece in pieces {
         let bytes = piece_bytes(target, &piece)?;
         let (candidate, old) = match piece.from {
             From::Zeros => (Candidate::zeros(), Vec::new()),
             From::Copy(extents) => {
-                let old = candidates::old_bytes(source, &extents)?;
+                let old = candidates::old_bytes(&old, &extents)?;
                 (Candidate::copy(extents), old)
             }
             From::New => {
-                let worth = Worth::of(&anchors, &bytes, piece.block, source_blocks, &mut shift);
-                candidates::shortest(source, &bytes, |kind| {
+                let end = source_blocks + piece.block;
+                let worth = Worth::of(&anchors, &bytes, piece.block, end, near, &mut shift);
+                candidates::shortest(&old, &bytes, |kind| {
                     worth.best(candidates::most_old(kind, bytes.len()), most_extents)
                 })?
             }

@@ -34,6 +34,8 @@ const MOST: u32 = (MAX_OUTPUT / BLOCK) as u32;
 pub(super) struct Grain {
     /// Most of a new piece.
     pub segment: u32,
+    /// Blocks of the source: extents count those of the target from here on.
+    pub source: u32,
     /// Fewest of a copy: fewer are cheaper as a part of the piece around them.
     pub min_copy: u32,
 }
@@ -46,7 +48,7 @@ pub(super) fn cut_to_fit(found: &[Found], mut grain: Grain) -> Vec<Piece> {
         if fits || grain.min_copy >= MOST {
             return pieces;
         }
-        grain = Grain { segment: MOST.min(grain.segment * 2), min_copy: grain.min_copy * 2 };
+        grain = Grain { segment: MOST.min(grain.segment * 2), min_copy: grain.min_copy * 2, ..grain };
     }
 }
 
@@ -61,7 +63,7 @@ fn cut(found: &[Found], grain: Grain) -> Vec<Piece> {
     let mut new = 0;
     let mut block = 0;
     while block < found.len() as u32 {
-        let (blocks, from) = worthwhile(&found[block as usize..], grain.min_copy);
+        let (blocks, from) = worthwhile(&found[block as usize..], grain.source + block, grain.min_copy);
         match from {
             From::New => new += blocks,
             from => {
@@ -76,8 +78,8 @@ fn cut(found: &[Found], grain: Grain) -> Vec<Piece> {
     pieces
 }
 
-/// The longest piece of one kind that these blocks begin with.
-fn worthwhile(found: &[Found], min_copy: u32) -> (u32, From) {
+/// The longest piece of one kind that these blocks begin with; it may take old blocks before this one.
+fn worthwhile(found: &[Found], end: u32, min_copy: u32) -> (u32, From) {
     let zeros = found.iter().take(MOST as usize).take_while(|found| **found == Found::Zeros).count();
     if zeros >= MIN_ZEROS || zeros == found.len() {
         return (zeros as u32, From::Zeros);
@@ -86,6 +88,7 @@ fn worthwhile(found: &[Found], min_copy: u32) -> (u32, From) {
     for found in found.iter().take(MOST as usize) {
         let Found::Copy(block) = *found else { break };
         match extents.last_mut() {
+            _ if block >= end => break,
             Some(last) if block == last.block + last.blocks => last.blocks += 1,
             Some(last) if block < last.block + last.blocks => break,
             _ => extents.push(Extent { block, blocks: 1 }),
@@ -126,7 +129,7 @@ mod tests {
             vec![Found::Zeros; 16],
         ]
         .concat();
-        let pieces = cut(&found, Grain { segment: 16, min_copy: 8 });
+        let pieces = cut(&found, Grain { segment: 16, source: 1000, min_copy: 8 });
         let froms: Vec<_> = pieces.iter().map(|piece| (piece.block, piece.blocks, &piece.from)).collect();
         let copy = From::Copy(vec![Extent { block: 50, blocks: 8 }]);
         assert_eq!(
@@ -138,7 +141,7 @@ mod tests {
     #[test]
     fn a_copy_ends_where_the_source_goes_back_or_an_operation_is_full() {
         let found = [copies(100..110), copies(120..130), copies(0..300)].concat();
-        let pieces = cut(&found, Grain { segment: 16, min_copy: 8 });
+        let pieces = cut(&found, Grain { segment: 16, source: 1000, min_copy: 8 });
         let blocks: Vec<_> = pieces.iter().map(|piece| piece.blocks).collect();
         assert_eq!(blocks, [20, 256, 44]);
         let extents = vec![Extent { block: 100, blocks: 10 }, Extent { block: 120, blocks: 10 }];

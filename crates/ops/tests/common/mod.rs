@@ -53,7 +53,7 @@ pub fn apply_from(
 ) -> Result<(), Error> {
     let mut applier = Applier::new(header, source);
     for op in from..header.ops().len() {
-        let output = applier.apply(op, body(file, header, op))?;
+        let output = applier.apply(op, body(file, header, op), &*out)?;
         out[output.at as usize..][..output.bytes.len()].copy_from_slice(output.bytes);
     }
     Ok(())
