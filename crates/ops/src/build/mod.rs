@@ -3,10 +3,10 @@
 //! The same images give the same bytes, on any machine: nothing is drawn by lot, timed or raced. Memory grows with the images only
 //! by some 21 bytes a block, 11 MiB for every GiB of both; besides, anchors take up to 256 MiB and packing up to 150.
 //!
-//! 1. Blocks that the source has as well, or the target before them, are found by hash, runs of zeros by looking ([`blocks`]).
-//! 2. The target is cut into pieces: zeros, copies, and new ones of at most 256 KiB ([`pieces`]).
-//! 3. For a new piece the parts of both that look like it are found by sampled hashes ([`anchors`], [`extents`]).
-//! 4. It is packed in each way there is; the shortest is tried out, and taken ([`candidates`]).
+//! 1. Blocks that the source has as well, or the target before them, are found by hash, runs of zeros by looking (`blocks`).
+//! 2. The target is cut into pieces: zeros, copies, and new ones of at most 256 KiB (`pieces`).
+//! 3. For a new piece the parts of both that look like it are found by sampled hashes (`anchors`, `extents`).
+//! 4. It is packed in each way there is; the shortest is tried out, and taken (`candidates`).
 
 mod anchors;
 mod blocks;
@@ -40,7 +40,7 @@ const FULL_SEGMENT: u32 = (MAX_OUTPUT / BLOCK) as u32;
 const DELTA_SEGMENT: u32 = 64;
 
 /// Fewest blocks of a copy.
-const MIN_COPY: u32 = 8;
+const MIN_COPY: u32 = 16;
 
 /// An image and what it is known by.
 #[derive(Debug, Clone, Copy)]

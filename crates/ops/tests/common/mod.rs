@@ -113,7 +113,7 @@ mod build {
     /// Two images, between them everything that a delta knows; the second does not end with a block.
     pub fn small_example() -> (Vec<u8>, Vec<u8>) {
         let mut random = Random(1);
-        let kept = random.bytes(10 * 4096);
+        let kept = random.bytes(18 * 4096);
         let code: Vec<u32> = (0..8 * 1024).map(|_| random.next() as u32 >> 12).collect();
         let moved = |by: u32| {
             code.iter()
@@ -130,7 +130,7 @@ mod build {
             &[0; 17 * 4096],
             &edited,
             &[0; 4096 + 86],
-            &kept[..9 * 4096],
+            &kept[..17 * 4096],
             &random.bytes(700),
         ];
         (source, target.concat())
