@@ -194,7 +194,8 @@ impl Supervisor {
             self.look_at_addresses(now);
         }
         if self.display.take(now) {
-            self.look_at_addresses(now);
+            // What is shown below is no news.
+            self.addresses = status::addresses();
             let units = self.units.iter().map(|unit| (unit.plan.name.as_str(), &unit.unit));
             log::console(&status::block(&self.machine, &self.addresses, units, now));
         }
