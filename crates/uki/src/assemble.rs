@@ -2,8 +2,8 @@
 //!
 //! The file consists of the stub's headers with a longer section table, then the raw data of every section
 //! back to back in table order, each padded with zeros to FileAlignment. Without gaps every byte is covered by
-//! the Authenticode hash. Symbols after the stub's last section are dropped, CheckSum is zero (UEFI ignores
-//! it) and so is the debug directory, whose file offsets would no longer hold.
+//! the Authenticode hash. Symbols after the stub's last section are dropped, and the debug directory is
+//! zero, because its file offsets would no longer hold.
 //!
 //! | section | order | content |
 //! |---|---|---|
@@ -15,6 +15,7 @@
 //! | `.linux` | 6 | the kernel; late, so that its growth moves little |
 //! | `.initrd` | 7 | stage 1, if there is one |
 
+use crate::checksum;
 use crate::image::CERTIFICATE_TABLE;
 use crate::pe::{Error, Headers, SECTION_HEADER, u32_at};
 
@@ -124,6 +125,8 @@ pub fn assemble(stub: &Stub<'_>, sections: &Sections<'_>) -> Result<Vec<u8>, Err
         out.resize(out.len().next_multiple_of(file_alignment), 0);
     }
     finish_headers(&mut out, headers, &parts, initialised)?;
+    let sum = checksum::of(&out, headers.checksum());
+    put(&mut out, headers.checksum(), sum);
     Ok(out)
 }
 
@@ -178,7 +181,6 @@ fn finish_headers(out: &mut [u8], headers: &Headers, parts: &[Part<'_>], data: u
         .map_err(|_| Error::TooLarge { name: "the image".into() })?;
     put(out, headers.optional + 8, data);
     put(out, headers.optional + 56, image);
-    put(out, headers.optional + 64, 0);
     if let Some(at) = headers.directory(DEBUG_DIRECTORY) {
         out[at..at + 8].fill(0);
     }

@@ -1,5 +1,6 @@
 //! Reading a UKI back: its sections by name, without trusting a byte of it.
 
+use crate::checksum;
 use crate::pe::{Error, Headers, bytes, u32_at};
 
 /// The certificate table's place among the data directories.
@@ -26,6 +27,23 @@ pub struct Section<'a> {
 pub struct Uki<'a> {
     sections: Vec<Section<'a>>,
     certificates: Option<&'a [u8]>,
+    checksum: Checksum,
+}
+
+/// What a file's own checksum says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checksum {
+    /// The file states none; the linker of a stub and some signing tools leave it out.
+    Absent,
+    /// The file is as when it was stated.
+    Matches,
+    /// A byte has changed since.
+    Differs {
+        /// The one that is stated.
+        stated: u32,
+        /// The one that the bytes have.
+        found: u32,
+    },
 }
 
 impl<'a> Uki<'a> {
@@ -45,13 +63,19 @@ impl<'a> Uki<'a> {
             }
             None => None,
         };
+        let stated = u32_at(file, headers.checksum(), "checksum")?;
+        let checksum = match (stated, checksum::of(file, headers.checksum())) {
+            (0, _) => Checksum::Absent,
+            (stated, found) if stated == found => Checksum::Matches,
+            (stated, found) => Checksum::Differs { stated, found },
+        };
         let section = |header: crate::pe::Header| Section {
             data: &file[header.data()],
             vma: header.vma,
             size: header.virtual_size,
             name: header.name,
         };
-        Ok(Self { sections: headers.sections.into_iter().map(section).collect(), certificates })
+        Ok(Self { sections: headers.sections.into_iter().map(section).collect(), certificates, checksum })
     }
 
     /// All sections in the order of the section table.
@@ -62,6 +86,11 @@ impl<'a> Uki<'a> {
     /// The bytes of the section called `name`, such as `.cmdline`.
     pub fn section(&self, name: &str) -> Option<&'a [u8]> {
         self.sections.iter().find(|section| section.name == name).map(|section| section.data)
+    }
+
+    /// Whether the file is as its own checksum says. Anybody can make one: it speaks of damage, never of intent.
+    pub fn checksum(&self) -> Checksum {
+        self.checksum
     }
 
     /// The unverified certificate table (the Secure Boot signature), if the file has one.
@@ -93,6 +122,26 @@ mod tests {
         assert_eq!(uki.section(".linux"), Some([7u8; 1000].as_slice()));
         assert_eq!(uki.section(".initrd"), None);
         assert_eq!(uki.certificates(), None);
+    }
+
+    #[test]
+    fn a_changed_byte_anywhere_is_noticed() {
+        let good = built();
+        assert_eq!(Uki::parse(&good).unwrap().checksum(), Checksum::Matches);
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 0x11;
+            if let Ok(uki) = Uki::parse(&bad) {
+                assert!(
+                    matches!(uki.checksum(), Checksum::Differs { .. }),
+                    "byte {at}: {:?}",
+                    uki.checksum()
+                );
+            }
+        }
+        let mut without = good;
+        without[0x58 + 64..0x58 + 68].fill(0);
+        assert_eq!(Uki::parse(&without).unwrap().checksum(), Checksum::Absent);
     }
 
     #[test]

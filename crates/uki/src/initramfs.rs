@@ -1,20 +1,23 @@
-//! A writer for the `newc` cpio archive that holds stage 1.
+//! A writer for the cpio archives that hold the first program.
 //!
 //! The layout is the kernel's `Documentation/driver-api/early-userspace/buffer-format.rst`. Inode numbers count
 //! from 1, owner and times are zero: the same entries give the same bytes.
 //!
 //! | at | size | field of an entry |
 //! |---|---|---|
-//! | 0 | 6 | `070701` |
-//! | 6 | 8 × 13 | hexadecimal: ino, mode, uid, gid, nlink, mtime, filesize, devmajor, devminor, rdevmajor, rdevminor, namesize with its NUL, check (0) |
+//! | 0 | 6 | `070702`: `newc` with checks |
+//! | 6 | 8 × 13 | hexadecimal: ino, mode, uid, gid, nlink, mtime, filesize, devmajor, devminor, rdevmajor, rdevminor, namesize with its NUL, check: the sum of a file's bytes, else 0 |
 //! | 110 | namesize | the name and a NUL, padded with zeros so that the data begins at a multiple of 4 |
 //! | … | filesize | the data, padded to a multiple of 4 |
 //!
 //! An entry called `TRAILER!!!` ends the archive, which is then padded to 512 bytes.
+//!
+//! The kernel compares the check only when the file is written. It goes on to the end of that archive, and stops before the
+//! next one. So what must not exist unless a file is sound belongs into a second archive behind the file's.
 
 use std::collections::BTreeMap;
 
-const MAGIC: &[u8] = b"070701";
+const MAGIC: &[u8] = b"070702";
 const TRAILER: &str = "TRAILER!!!";
 /// PATH_MAX of the kernel, with the NUL.
 const MAX_NAME: usize = 4096;
@@ -64,6 +67,7 @@ enum Kind {
     Directory,
     CharDevice { major: u32, minor: u32 },
     File,
+    Symlink,
 }
 
 impl Kind {
@@ -73,6 +77,7 @@ impl Kind {
             Kind::Directory => 0o040_000,
             Kind::CharDevice { .. } => 0o020_000,
             Kind::File => 0o100_000,
+            Kind::Symlink => 0o120_000,
         }
     }
 }
@@ -106,6 +111,14 @@ impl Archive {
         self.add(path, mode, Kind::File, data)
     }
 
+    /// Adds a symbolic link.
+    ///
+    /// # Errors
+    /// Any of [`Error`] but `Mode`.
+    pub fn symlink(&mut self, path: &str, target: &str) -> Result<&mut Self, Error> {
+        self.add(path, 0o777, Kind::Symlink, target.as_bytes())
+    }
+
     /// Adds a character device, such as the console that PID 1 gets as its standard streams.
     ///
     /// # Errors
@@ -116,7 +129,7 @@ impl Archive {
 
     /// Ends the archive and gives its bytes, a multiple of 512.
     pub fn finish(mut self) -> Vec<u8> {
-        self.entry(&Entry { name: TRAILER, ino: 0, mode: 0, nlink: 1, len: 0, rdev: (0, 0) }, &[]);
+        self.entry(&Entry { name: TRAILER, ino: 0, mode: 0, nlink: 1, len: 0, rdev: (0, 0), check: 0 }, &[]);
         self.out.resize(self.out.len().next_multiple_of(BLOCK), 0);
         self.out
     }
@@ -144,17 +157,31 @@ impl Archive {
         let nlink = if kind == Kind::Directory { 2 } else { 1 };
         let rdev = match kind {
             Kind::CharDevice { major, minor } => (major, minor),
-            Kind::Directory | Kind::File => (0, 0),
+            Kind::Directory | Kind::File | Kind::Symlink => (0, 0),
         };
-        self.entry(&Entry { name: path, ino, mode: kind.bits() | mode, nlink, len, rdev }, data);
+        let check = if kind == Kind::File { sum(data) } else { 0 };
+        self.entry(&Entry { name: path, ino, mode: kind.bits() | mode, nlink, len, rdev, check }, data);
         Ok(self)
     }
 
     fn entry(&mut self, entry: &Entry<'_>, data: &[u8]) {
         let (major, minor) = entry.rdev;
         let name_len = entry.name.len() as u32 + 1;
-        let fields =
-            [entry.ino, entry.mode, 0, 0, entry.nlink, 0, entry.len, 0, 0, major, minor, name_len, 0];
+        let fields = [
+            entry.ino,
+            entry.mode,
+            0,
+            0,
+            entry.nlink,
+            0,
+            entry.len,
+            0,
+            0,
+            major,
+            minor,
+            name_len,
+            entry.check,
+        ];
         self.out.extend_from_slice(MAGIC);
         for field in fields {
             self.out.extend_from_slice(format!("{field:08x}").as_bytes());
@@ -179,6 +206,12 @@ struct Entry<'a> {
     nlink: u32,
     len: u32,
     rdev: (u32, u32),
+    check: u32,
+}
+
+/// The check of a file's bytes.
+fn sum(data: &[u8]) -> u32 {
+    data.iter().fold(0, |sum, byte| sum.wrapping_add(u32::from(*byte)))
 }
 
 #[cfg(test)]

@@ -7,9 +7,11 @@
 //! | [`mod@assemble`] | how a stub, a kernel and their companions become one PE file |
 //! | [`image`] | how to read such a file back without trusting it |
 //! | [`entry`] | how a boot entry's file name carries version and tries |
-//! | [`initramfs`] | how stage 1 is packed as a `newc` cpio archive |
+//! | `checksum` | the checksum in a PE file's header |
+//! | [`initramfs`] | how the first program is packed as cpio archives |
 
 pub mod assemble;
+mod checksum;
 pub mod entry;
 pub mod image;
 pub mod initramfs;
@@ -17,5 +19,5 @@ mod pe;
 
 pub use assemble::{Sections, Stub, assemble};
 pub use entry::{Assessment, EntryName, Tries};
-pub use image::{Section, Uki};
+pub use image::{Checksum, Section, Uki};
 pub use pe::Error;

@@ -152,6 +152,11 @@ pub(crate) struct Headers {
 }
 
 impl Headers {
+    /// Offset of CheckSum.
+    pub fn checksum(&self) -> usize {
+        self.optional + 64
+    }
+
     pub fn parse(file: &[u8]) -> Result<Self, Error> {
         if file.get(..2) != Some(b"MZ") {
             return Err(Error::NotPe { field: "DOS magic" });

@@ -105,6 +105,7 @@ fn stage1() -> Vec<u8> {
         .and_then(|a| a.directory("root", 0o700))
         .and_then(|a| a.file("init", 0o755, b"odd"))
         .and_then(|a| a.file("empty", 0o444, b""))
+        .and_then(|a| a.symlink("link", "root"))
         .expect("all entries are taken");
     archive.finish()
 }
@@ -129,17 +130,33 @@ fn cpio_lists_and_unpacks_the_archive() {
             "drwx------ 2 0 0 0 Jan 1 1970 root",
             "-rwxr-xr-x 1 0 0 3 Jan 1 1970 init",
             "-r--r--r-- 1 0 0 0 Jan 1 1970 empty",
+            "lrwxrwxrwx 1 0 0 4 Jan 1 1970 link -> root",
         ]
     );
 
+    let (unpacked, said) = unpacked(&bytes);
+    assert_eq!((unpacked.as_slice(), said.as_str()), (b"odd".as_slice(), ""));
+}
+
+#[test]
+fn cpio_misses_no_flipped_byte_of_a_file() {
+    let mut bytes = stage1();
+    let at = bytes.windows(3).position(|window| window == b"odd").unwrap();
+    bytes[at] ^= 0x20;
+    let (_, said) = unpacked(&bytes);
+    assert!(said.contains("checksum error"), "{said}");
+}
+
+/// `init` out of the archive, and what cpio says of it.
+fn unpacked(bytes: &[u8]) -> (Vec<u8>, String) {
     let mut cpio = Command::new("cpio")
         .args(["-i", "--to-stdout", "--quiet", "init"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .expect("cpio starts");
-    cpio.stdin.take().unwrap().write_all(&bytes).unwrap();
+    cpio.stdin.take().unwrap().write_all(bytes).unwrap();
     let output = cpio.wait_with_output().unwrap();
-    assert!(output.status.success());
-    assert_eq!(output.stdout, b"odd");
+    (output.stdout, String::from_utf8(output.stderr).unwrap())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use coracle_fat::read::{Image, Kind, Limits};
 use coracle_layout::RootHash;
 use coracle_layout::cmdline::{Cmdline, ROOT_HASH};
-use coracle_uki::{EntryName, Uki};
+use coracle_uki::{Checksum, EntryName, Uki};
 
 use super::payload;
 use super::report::{EntryFacts, Faults, chain};
@@ -102,7 +102,11 @@ fn loader_version(bytes: &[u8]) -> Result<String, String> {
 
 fn entry(mut facts: EntryFacts, bytes: &[u8], faults: &mut Faults<'_>) -> EntryFacts {
     let path = facts.path.clone();
-    let mut wrong = |what: String| faults.add(format!("{path}: {what}"));
+    let mut sound = true;
+    let mut wrong = |what: String| {
+        sound = false;
+        faults.add(format!("{path}: {what}"));
+    };
     let name = facts.path.strip_prefix(ENTRIES).map(str::parse::<EntryName>);
     let name = name.and_then(|name| name.map_err(|error| wrong(chain(&error))).ok());
     facts.assessment = name.map(|name| name.assessment().word());
@@ -142,7 +146,21 @@ fn entry(mut facts: EntryFacts, bytes: &[u8], faults: &mut Faults<'_>) -> EntryF
     if uki.section(".sbat").is_some_and(|sbat| !sbat.starts_with(b"sbat,")) {
         wrong(".sbat: it does not begin with its own generation".into());
     }
+    // It says that there is damage, not where.
+    if sound && let Err(what) = checksum(&uki) {
+        faults.add(format!("{path}: {what}"));
+    }
     facts
+}
+
+fn checksum(uki: &Uki<'_>) -> Result<(), String> {
+    match uki.checksum() {
+        Checksum::Matches => Ok(()),
+        Checksum::Absent => Err("its header has no checksum".into()),
+        Checksum::Differs { stated, found } => {
+            Err(format!("its header says checksum {stated:#x}, its bytes have {found:#x}"))
+        }
+    }
 }
 
 fn text(bytes: &[u8]) -> Result<&str, String> {

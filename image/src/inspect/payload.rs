@@ -5,7 +5,8 @@ use std::io::Read as _;
 /// The most that a compressed first root may hold.
 const MAX_INITRD: u64 = 512 << 20;
 const ZSTD: [u8; 4] = 0xfd2f_b528u32.to_le_bytes();
-const CPIO: &[u8] = b"070701";
+/// `newc` without checks and with them.
+const CPIO: [&[u8]; 2] = [b"070701", b"070702"];
 /// In the byte behind the magic: the frame ends with a checksum of its content.
 const ZSTD_CHECKSUM: u8 = 1 << 2;
 
@@ -53,7 +54,7 @@ fn has_crc(version: &str) -> bool {
     }
 }
 
-/// Checks a first root: a plain archive, or one in a zstd frame that has a checksum.
+/// Checks a first root: a plain archive, whose bytes the file's own checksum covers, or one in a zstd frame that has one.
 pub(super) fn initrd(bytes: &[u8]) -> Result<(), String> {
     let archive = match bytes.split_first_chunk::<4>() {
         Some((magic, rest)) if *magic == ZSTD => {
@@ -70,7 +71,7 @@ pub(super) fn initrd(bytes: &[u8]) -> Result<(), String> {
         }
         _ => bytes.to_vec(),
     };
-    if archive.starts_with(CPIO) {
+    if CPIO.iter().any(|magic| archive.starts_with(magic)) {
         Ok(())
     } else {
         Err("it is neither a cpio archive nor one in a zstd frame".into())
@@ -98,7 +99,7 @@ pub(super) mod tests {
     pub(in super::super) fn sample_initrd() -> Vec<u8> {
         let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
         encoder.include_checksum(true).unwrap();
-        std::io::Write::write_all(&mut encoder, &[CPIO, &[b'0'; 104]].concat()).unwrap();
+        std::io::Write::write_all(&mut encoder, &[CPIO[0], &[b'0'; 104]].concat()).unwrap();
         encoder.finish().unwrap()
     }
 
@@ -141,7 +142,7 @@ pub(super) mod tests {
             bad[at] ^= 1;
             assert!(initrd(&bad).is_err(), "byte {at}");
         }
-        let plain = zstd::bulk::compress(CPIO, 3).unwrap();
+        let plain = zstd::bulk::compress(CPIO[0], 3).unwrap();
         assert!(initrd(&plain).unwrap_err().contains("no checksum"));
         assert!(initrd(b"").is_err());
     }

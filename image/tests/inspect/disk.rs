@@ -146,6 +146,19 @@ impl Disk {
         file.write_all_at(&[byte[0] ^ 0x04], at).unwrap();
     }
 
+    /// Lets two different words of 16 bits change places.
+    pub fn exchange(&self, at: [u64; 2]) {
+        let file = self.open();
+        let words = at.map(|at| {
+            let mut word = [0; 2];
+            file.read_exact_at(&mut word, at).unwrap();
+            word
+        });
+        assert_ne!(words[0], words[1]);
+        file.write_all_at(&words[1], at[0]).unwrap();
+        file.write_all_at(&words[0], at[1]).unwrap();
+    }
+
     /// Where the UKI's bytes are: this crate's writer puts a file into one run.
     pub fn uki_at(&self) -> u64 {
         let esp = start(Partition::Esp);
