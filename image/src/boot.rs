@@ -1,8 +1,7 @@
 //! What the firmware starts: stage 1's archive, the unified kernel image, the EFI system partition.
 
-use std::io::{self, Write as _};
-
 use coracle_fat::Volume;
+use coracle_layout::paths;
 use coracle_uki::initramfs::Archive;
 use coracle_uki::{EntryName, Sections, Stub, assemble};
 
@@ -13,29 +12,32 @@ use crate::identity::Identity;
 pub const STUB: &str = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
 /// systemd's boot manager, where its package puts it.
 pub const LOADER: &str = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi";
-/// Level of zstd: the archive is packed once and unpacked at every boot, and unpacking costs the same at each level.
+/// Level of zstd that others compress an initramfs with.
 const LEVEL: i32 = 19;
 /// The boot manager shows no menu and lets nobody edit a command line.
 const LOADER_CONF: &str = "timeout 0\neditor no\nauto-firmware no\nconsole-mode keep\n";
 
-/// The compressed archive with stage 1.
+/// The first root: folders, console and program in one archive, `/init` in a second.
+///
+/// The kernel stops behind an archive in which a file is not as its check says, so that damage that the firmware let pass
+/// leaves it without `/init`: it panics, and the machine restarts. It is not compressed: unpacking costs each boot more than
+/// reading, and an update of the program would carry all of it (`docs/adr/0005-one-init-in-the-uki.md`).
 pub fn initramfs(init: &[u8]) -> Result<Vec<u8>, Error> {
-    let mut archive = Archive::new();
-    for folder in ["dev", "proc", "sys", "run", "root"] {
-        archive.directory(folder, 0o755)?;
+    let mut program = Archive::new();
+    for folder in ["dev", "proc", "sys", "run", "root", "sbin"] {
+        program.directory(folder, 0o755)?;
     }
     // The kernel opens it as PID 1's standard streams before anything is mounted.
-    archive.char_device("dev/console", 0o600, 5, 1)?;
-    archive.file("init", 0o755, init)?;
-    compressed(&archive.finish()).map_err(Error::file("compress", "stage 1"))
+    program.char_device("dev/console", 0o600, 5, 1)?;
+    program.file(paths::INIT.trim_start_matches('/'), 0o755, init)?;
+    let mut start = Archive::new();
+    start.symlink("init", paths::INIT)?;
+    Ok([program.finish(), start.finish()].concat())
 }
 
-/// One frame with a checksum: the kernel then notices damage that the firmware let pass.
-fn compressed(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL)?;
-    encoder.include_checksum(true)?;
-    encoder.write_all(bytes)?;
-    encoder.finish()
+/// The first root as it would be compressed, the form in which its budget is counted.
+pub fn compressed(initramfs: &[u8]) -> Result<Vec<u8>, Error> {
+    zstd::bulk::compress(initramfs, LEVEL).map_err(Error::file("compress", "stage 1"))
 }
 
 /// What a unified kernel image is made of.

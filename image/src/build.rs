@@ -169,13 +169,18 @@ struct Boot {
     /// The program.
     init: Vec<u8>,
     initramfs: Vec<u8>,
+    compressed: Vec<u8>,
     uki: Vec<u8>,
     files: BTreeMap<String, String>,
 }
 
 impl Boot {
     fn describe(&self) -> String {
-        format!("stage 1 {}, UKI {}", size(self.initramfs.len() as u64), size(self.uki.len() as u64))
+        format!(
+            "stage 1 {} compressed, UKI {}",
+            size(self.compressed.len() as u64),
+            size(self.uki.len() as u64)
+        )
     }
 }
 
@@ -265,7 +270,6 @@ impl<'r> Work<'r> {
         let pods: Vec<Plan> = plans.pods.iter().map(|(_, plan)| plan.clone()).collect();
         let tree = root::tree(&root::Contents {
             recipe: &self.recipe,
-            init: &inputs.init,
             netd: inputs.netd.as_deref(),
             images,
             services: &plans.services,
@@ -305,6 +309,7 @@ impl<'r> Work<'r> {
         let entry = EntryName::new(version, None)?;
         let init = fs::read(&inputs.init).map_err(Error::file("read", &inputs.init))?;
         let initramfs = boot::initramfs(&init)?;
+        let compressed = boot::compressed(&initramfs)?;
         let cmdline = cmdline::text(&self.recipe, hash);
         let uki = boot::uki(&boot::Parts {
             stub: &inputs.stub,
@@ -316,7 +321,7 @@ impl<'r> Work<'r> {
         })?;
         let files = boot::files(&entry, &uki, &inputs.loader);
         let files = files.into_iter().map(|(path, bytes)| (path, digest::of(bytes))).collect();
-        Ok(Boot { entry, cmdline, kernel: kernel.image.clone(), init, initramfs, uki, files })
+        Ok(Boot { entry, cmdline, kernel: kernel.image.clone(), init, initramfs, compressed, uki, files })
     }
 
     fn disk(
@@ -362,7 +367,7 @@ impl<'r> Work<'r> {
                 uuid: self.identity.uuid("disk"),
                 timestamp: self.request.epoch,
             },
-            parts: [("init", &boot.init), ("initrd", &boot.initramfs)],
+            parts: [("init", &boot.init), ("stage1.zst", &boot.compressed)],
             named: &|suffix| self.named(suffix),
         })
     }

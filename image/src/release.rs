@@ -101,7 +101,7 @@ pub struct Summary {
     /// Every file, by name.
     #[serde(flatten)]
     pub files: BTreeMap<String, File>,
-    /// `init`, the program, and `initrd`, stage 1's compressed archive: inside the files, whether or not they are ones.
+    /// `init`, the program, and `stage1.zst`, the first root as it would be compressed: what is inside the files.
     #[serde(flatten)]
     pub parts: BTreeMap<&'static str, File>,
 }

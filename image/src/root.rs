@@ -2,7 +2,7 @@
 //!
 //! | path | what |
 //! |---|---|
-//! | `/sbin/init`, `/usr/sbin/netd` | the programs |
+//! | `/usr/sbin/netd` | the network service; PID 1 itself is in the UKI |
 //! | `/usr/lib/os-release`, `/etc/os-release` | what this is |
 //! | `/etc/machine-id`, `/etc/hostname`, `/etc/resolv.conf` | links into `/run`: known only on the machine |
 //! | `/etc/hosts` | `localhost` |
@@ -37,8 +37,6 @@ const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
 pub struct Contents<'a> {
     /// The recipe.
     pub recipe: &'a Recipe,
-    /// PID 1.
-    pub init: &'a Path,
     /// The network service, if there is one.
     pub netd: Option<&'a Path>,
     /// Embedded images.
@@ -54,12 +52,11 @@ pub struct Contents<'a> {
 /// The tree.
 pub fn tree(contents: &Contents<'_>) -> Result<Tree, Error> {
     let (folder, file) = (Meta::root(Mode::EXECUTABLE), Meta::root(Mode::READABLE));
-    let program = || Meta::root(Mode::EXECUTABLE);
     let mut tree = Tree::new(folder.clone());
     for path in MOUNT_POINTS {
         tree.dir(path, folder.clone())?;
     }
-    for path in ["etc", "sbin", "usr/lib", "usr/sbin", paths::IMAGES, paths::SERVICES, paths::PODS] {
+    for path in ["etc", "usr/lib", "usr/sbin", paths::IMAGES, paths::SERVICES, paths::PODS] {
         tree.dir_all(path, &folder)?;
     }
     for (path, target) in LINKS {
@@ -68,9 +65,8 @@ pub fn tree(contents: &Contents<'_>) -> Result<Tree, Error> {
     tree.file("etc/hosts", file.clone(), Content::from(HOSTS.as_bytes()))?;
     let text = osrelease::text(contents.recipe);
     tree.file("usr/lib/os-release", file.clone(), Content::from(text.into_bytes()))?;
-    tree.file(paths::INIT, program(), on_disk(contents.init)?)?;
     if let Some(netd) = contents.netd {
-        tree.file(services::NETD, program(), on_disk(netd)?)?;
+        tree.file(services::NETD, folder.clone(), on_disk(netd)?)?;
     }
     for image in contents.images {
         let path = format!("{}/{}", paths::IMAGES, image.folder());
@@ -118,7 +114,6 @@ mod tests {
         let services = [services::netd("edge").unwrap()];
         let contents = Contents {
             recipe: &recipe,
-            init: &program,
             netd: Some(&program),
             images: &[],
             services: &services,
@@ -144,7 +139,6 @@ mod tests {
             "etc/os-release -> ../usr/lib/os-release",
             "etc/resolv.conf -> /run/netd/resolv.conf",
             "opt/x/motd 600",
-            "sbin/init 755",
             "usr/lib/os-release 644",
             "usr/sbin/netd 755",
             "usr/share/coracle/services/netd.plan 644",

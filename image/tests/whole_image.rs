@@ -221,12 +221,8 @@ fn the_boot_file_says_what_it_boots() {
     assert_eq!(files, built.release.boot_files.keys().map(String::as_str).collect::<Vec<_>>());
     assert!(files.contains(&"EFI/Linux/coracle_1.2.3.efi"));
     assert_eq!(fs::read_to_string(project.file("cmdline")).unwrap(), built.release.cmdline);
-    let archive = Command::new("sh")
-        .arg("-c")
-        .arg(format!("zstd -dc {} | cpio -t --quiet", project.file("initrd").display()))
-        .output()
-        .unwrap();
-    assert_eq!(String::from_utf8_lossy(&archive.stdout), "dev\nproc\nsys\nrun\nroot\ndev/console\ninit\n");
+    let program = judge("cpio", &["-t", "--quiet", "-F"], &project.file("initrd"));
+    assert_eq!(program, "dev\nproc\nsys\nrun\nroot\nsbin\ndev/console\nsbin/init\n");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::{log::error, supervise::shutdown};
 
-/// From here on a panic says where it was and reboots, instead of leaving a kernel without PID 1.
+/// From here on, in stage 1 too, a panic says where it was and reboots, instead of leaving a kernel without PID 1.
 pub(crate) fn catch_panics() {
     std::panic::set_hook(Box::new(|panic| {
         if std::process::id() == 1 {

@@ -1,4 +1,4 @@
-//! Stage 1 and PID 1: the first two programs after the kernel, in one file.
+//! Stage 1 and PID 1: one program, which opens the verified root and goes on in it.
 
 mod api;
 mod boot;
@@ -33,15 +33,15 @@ fn main() -> ExitCode {
         eprintln!("init: this is the first program of a Coracle machine; the kernel starts it");
         return ExitCode::FAILURE;
     }
-    match std::env::args_os().next() {
-        Some(name) if name == "/init" => stage1::main(),
-        _ => first_process(),
+    fatal::catch_panics();
+    match stage1::run() {
+        Ok(()) => first_process(),
+        Err(stage1::GivenUp) => ExitCode::FAILURE,
     }
 }
 
 /// PID 1 on the verified root: boot, then supervise until the machine goes down.
 fn first_process() -> ! {
-    fatal::catch_panics();
     if let Err(errno) = setrlimit(Resource::RLIMIT_NOFILE, OPEN_FILES.0, OPEN_FILES.1) {
         log::warning!("open files stay as few as the kernel allows by itself error={errno}");
     }

@@ -1,4 +1,4 @@
-//! Stage 1: `/init` in the UKI's initramfs. It opens the verified root and becomes its `/sbin/init`.
+//! Stage 1: the program in the UKI's initramfs until the verified root is open.
 //!
 //! | # | step | power lost here means |
 //! |---|---|---|
@@ -8,7 +8,7 @@
 //! | 4 | counts what the last attempt left as evidence, counts this attempt, writes the boot record | counted or not: the record alternates between two sectors |
 //! | 5 | a rotten entry without a counter: renames it to exhausted if another is good, and reboots | the old name or the new |
 //! | 6 | opens the slot whose tree has the root hash of the command line, mounts it | an attempt without evidence |
-//! | 7 | leaves its facts in `/run/coracle/stage1`, empties the initramfs, makes the root `/`, starts `/sbin/init` | the same |
+//! | 7 | leaves its facts in `/run/coracle/stage1`, empties the initramfs, makes the root `/` | the same |
 //!
 //! What fails is said on the console and in the kernel's log, written into the boot record as evidence, and ends in a reboot.
 //!
@@ -25,7 +25,7 @@ mod loader;
 mod root;
 mod slots;
 
-use std::{convert::Infallible, fs, path::Path, process::ExitCode, thread, time::Duration};
+use std::{fs, path::Path, thread, time::Duration};
 
 use coracle_gpt::Side;
 use coracle_layout::{
@@ -52,15 +52,16 @@ const DISK_WAIT: Duration = Duration::from_secs(30);
 /// The longest that a failure is shown: well within the watchdog's time.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Runs stage 1. It comes back only where even the reboot fails; the kernel panics then, which reboots too.
-pub(crate) fn main() -> ExitCode {
+/// Not even the reboot came about. Should PID 1 end now, the kernel panics, which restarts the machine, too.
+pub(crate) struct GivenUp;
+
+/// Opens the root; afterwards it is `/`. What fails is told and kept, and the machine restarts.
+pub(crate) fn run() -> Result<(), GivenUp> {
     let mut boot = Boot::default();
-    let failure = match run(&mut boot) {
-        Ok(never) => match never {},
-        Err(failure) => failure,
-    };
-    boot.give_up(&failure);
-    ExitCode::FAILURE
+    open(&mut boot).map_err(|failure| {
+        boot.give_up(&failure);
+        GivenUp
+    })
 }
 
 /// What a failure needs to be told, and what PID 1 will be told.
@@ -72,7 +73,7 @@ struct Boot {
     facts: Facts,
 }
 
-fn run(boot: &mut Boot) -> Result<Infallible, Error> {
+fn open(boot: &mut Boot) -> Result<(), Error> {
     boot.facts.reached("began");
     api::mount(By::Stage1)?;
     boot.facts.reached("mounted");

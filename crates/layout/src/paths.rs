@@ -1,6 +1,6 @@
 //! Where things are in the root filesystem, and on what persists.
 
-/// PID 1, and stage 1 under another name.
+/// The program that is stage 1 and PID 1, in the initramfs: there `/init` leads to it.
 pub const INIT: &str = "/sbin/init";
 /// Start plans of the services of the host, `NAME.plan`.
 pub const SERVICES: &str = "/usr/share/coracle/services";

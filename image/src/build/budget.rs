@@ -11,7 +11,7 @@ const MIB: u64 = 1 << 20;
 const ROOT: u64 = 6 * MIB;
 const UKI: u64 = 8 * MIB;
 const FULL_UKI: u64 = 10 * MIB;
-const INITRD: u64 = 600 * KIB;
+const STAGE1: u64 = 600 * KIB;
 const INIT: u64 = 1536 * KIB;
 
 /// The budget of a file by its suffix, or of a part by its name.
@@ -25,7 +25,7 @@ pub fn of(recipe: &Recipe, what: &str) -> Option<u64> {
             KernelProfile::Virtio => UKI,
             KernelProfile::Full => FULL_UKI,
         })),
-        "initrd" => Some(INITRD),
+        "stage1.zst" => Some(STAGE1),
         "init" => Some(INIT),
         _ => None,
     }
@@ -38,7 +38,7 @@ pub fn hold(recipe: &Recipe, summary: &Summary) -> Result<(), Error> {
     for (name, file) in files.chain(parts) {
         let Some(budget) = file.budget.filter(|budget| file.bytes > *budget) else { continue };
         let cure = match budget {
-            INITRD | INIT => {
+            STAGE1 | INIT => {
                 "build the programs with cargo's profile `device`, as `./dev build` does".to_owned()
             }
             _ => {
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn budgets_follow_profile_and_recipe() {
         let of = |text: &str| {
-            ["raw.zst", "root", "efi", "initrd", "init", "qcow2"].map(|what| of(&recipe(text), what))
+            ["raw.zst", "root", "efi", "stage1.zst", "init", "qcow2"].map(|what| of(&recipe(text), what))
         };
         let fixed = [Some(600 * KIB), Some(1536 * KIB), None];
         let with = |rest: [Option<u64>; 3]| [rest[0], rest[1], rest[2], fixed[0], fixed[1], fixed[2]];
@@ -88,11 +88,11 @@ mod tests {
         summary.files.insert("edge_1.0.0.root".to_owned(), file(ROOT, "root"));
         summary.parts.insert("init", file(INIT, "init"));
         assert!(hold(&recipe, &summary).is_ok());
-        summary.parts.insert("initrd", file(INITRD + 1, "initrd"));
+        summary.parts.insert("stage1.zst", file(STAGE1 + 1, "stage1.zst"));
         let said = hold(&recipe, &summary).unwrap_err().to_string();
         assert_eq!(
             said,
-            "initrd has 614401 bytes, its budget is 614400: build the programs with cargo's profile `device`, as \
+            "stage1.zst has 614401 bytes, its budget is 614400: build the programs with cargo's profile `device`, as \
              `./dev build` does"
         );
         summary.files.insert("edge_1.0.0.root".to_owned(), file(ROOT + 1, "root"));

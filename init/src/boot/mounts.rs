@@ -12,6 +12,7 @@ use crate::{
 };
 use coracle_layout::paths;
 use coracle_runtime::cgroup::delegate;
+use rustix::system::sysinfo;
 
 /// What the host keeps of the memory at the least, in bytes: its budget for processes is 12 MiB, the rest is for the kernel.
 const HOST_MEMORY: u64 = 24 << 20;
@@ -35,7 +36,7 @@ pub(super) fn cgroups(_: &mut Machine) -> Result<(), Error> {
         let opened = fs::File::open(folder).map_err(Error::os("open", folder))?;
         delegate(opened.as_fd()).map_err(|source| Error::Cgroup { folder, source })?;
     }
-    for (file, value) in [("pids.max", most_processes()?), ("memory.max", most_memory()?)] {
+    for (file, value) in [("pids.max", most_processes()?), ("memory.max", most_memory())] {
         let path = format!("{PODS_CGROUP}/{file}");
         fs::write(&path, value.to_string()).map_err(Error::os("write", path))?;
     }
@@ -52,15 +53,9 @@ fn most_processes() -> Result<u64, Error> {
 
 /// The memory of all pods together, in bytes: all but a sixteenth, and at the least [`HOST_MEMORY`]. Beyond it a pod ends,
 /// and neither a service nor PID 1 goes without.
-fn most_memory() -> Result<u64, Error> {
-    const PATH: &str = "/proc/meminfo";
-    let text = fs::read_to_string(PATH).map_err(Error::os("read", PATH))?;
-    let total = text
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.parse().ok());
-    let total: u64 =
-        total.ok_or_else(|| Error::os("read", PATH)(io::Error::from(io::ErrorKind::InvalidData)))?;
-    Ok(left_for_pods(total * 1024))
+fn most_memory() -> u64 {
+    let known = sysinfo();
+    left_for_pods(known.totalram.saturating_mul(known.mem_unit.into()))
 }
 
 fn left_for_pods(total: u64) -> u64 {

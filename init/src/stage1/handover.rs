@@ -1,15 +1,12 @@
-//! From the initramfs to the root: facts left, memory freed, root switched, PID 1 started.
+//! From the initramfs to the root: facts left, memory freed, root switched.
 
-use std::{
-    convert::Infallible,
-    fs, io,
-    os::unix::{fs::MetadataExt, process::CommandExt},
-    path::Path,
-    process::Command,
-};
+use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
 use coracle_layout::paths;
-use rustix::{mount::mount_move, process::chroot};
+use rustix::{
+    mount::{MountFlags, mount_move, mount_remount},
+    process::chroot,
+};
 
 use super::{Error, facts::Facts, root::NEW_ROOT};
 use crate::log::{Chain, info, warning};
@@ -19,8 +16,8 @@ const MOVED: [&str; 4] = ["/dev", "/proc", "/sys", "/run"];
 /// Folders in folders in the initramfs: it has one level.
 const MAX_DEPTH: u8 = 8;
 
-/// Becomes PID 1.
-pub(crate) fn run(facts: &mut Facts) -> Result<Infallible, Error> {
+/// Makes the root `/`.
+pub(crate) fn run(facts: &mut Facts) -> Result<(), Error> {
     info!(
         "root opened slot={} disk={}",
         shown(&facts.slot),
@@ -33,15 +30,15 @@ pub(crate) fn run(facts: &mut Facts) -> Result<Infallible, Error> {
     }
     std::env::set_current_dir(NEW_ROOT).map_err(Error::on("enter", NEW_ROOT))?;
     // Memory that stays in use is a pity, not a reason to stop.
-    if let Err(error) = clear(Path::new("/")) {
+    if let Err(error) = clear(Path::new("/"), Path::new(paths::INIT)) {
         warning!("initramfs not freed error={:?}", Chain(&error).to_string());
     }
+    // `/proc/1/exe` leads to the program below the root; nothing that it leads shall write.
+    mount_remount("/", MountFlags::BIND | MountFlags::RDONLY, "")
+        .map_err(Error::on("protect", paths::INIT))?;
     mount_move(".", "/").map_err(Error::on("move", NEW_ROOT))?;
     chroot(".").map_err(Error::on("change the root to", NEW_ROOT))?;
-    std::env::set_current_dir("/").map_err(Error::on("enter", "/"))?;
-    // The kernel made variables and arguments of words on the command line; PID 1 reads that itself.
-    let error = Command::new(paths::INIT).env_clear().exec();
-    Err(Error::on("start", paths::INIT)(error))
+    std::env::set_current_dir("/").map_err(Error::on("enter", "/"))
 }
 
 fn leave(facts: &Facts) -> Result<(), Error> {
@@ -54,23 +51,23 @@ fn shown(fact: &Option<impl std::fmt::Display>) -> String {
     fact.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)
 }
 
-/// Removes everything in the filesystem of `folder`, and nothing that is mounted in it.
-fn clear(folder: &Path) -> io::Result<()> {
-    clear_below(folder, fs::symlink_metadata(folder)?.dev(), MAX_DEPTH)
+/// Removes everything in the filesystem of `folder` but the file `kept`, and nothing that is mounted in it.
+fn clear(folder: &Path, kept: &Path) -> io::Result<()> {
+    clear_below(folder, kept, fs::symlink_metadata(folder)?.dev(), MAX_DEPTH)
 }
 
-fn clear_below(folder: &Path, device: u64, depth: u8) -> io::Result<()> {
+fn clear_below(folder: &Path, kept: &Path, device: u64, depth: u8) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let metadata = fs::symlink_metadata(&path)?;
-        if metadata.dev() != device {
+        if metadata.dev() != device || path == kept {
             continue;
         }
         if metadata.is_dir() {
             if let Some(depth) = depth.checked_sub(1) {
-                clear_below(&path, device, depth)?;
+                clear_below(&path, kept, device, depth)?;
             }
-            // Fails for a folder that something is mounted in, as it should.
+            // Fails for a folder that something is mounted or kept in, as it should.
             match fs::remove_dir(&path) {
                 Err(error) if !is_in_use(&error) => return Err(error),
                 _ => {}
@@ -90,18 +87,19 @@ fn is_in_use(error: &io::Error) -> bool {
 mod tests {
     use super::*;
     use rustix::{
-        mount::{MountFlags, UnmountFlags, mount, unmount},
+        mount::{UnmountFlags, mount, unmount},
         process::geteuid,
     };
+    use std::collections::BTreeSet;
 
     #[test]
     fn everything_goes_but_what_is_mounted() {
         let folder = tempfile::tempdir().unwrap();
         let at = |path: &str| folder.path().join(path);
-        for path in ["dev", "root", "a/b/c"] {
+        for path in ["dev", "root", "sbin", "a/b/c"] {
             fs::create_dir_all(at(path)).unwrap();
         }
-        for path in ["init", "dev/console", "a/b/c/file"] {
+        for path in ["sbin/init", "sbin/other", "dev/console", "a/b/c/file"] {
             fs::write(at(path), "x").unwrap();
         }
         std::os::unix::fs::symlink("/etc", at("a/link")).unwrap();
@@ -109,12 +107,15 @@ mod tests {
         mount("none", at("root"), "tmpfs", MountFlags::empty(), None).unwrap();
         fs::write(at("root/kept"), "x").unwrap();
 
-        clear(folder.path()).unwrap();
-        let left: Vec<_> =
-            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        clear(folder.path(), &at("sbin/init")).unwrap();
+        let left = |path: &str| {
+            let entries = fs::read_dir(at(path)).unwrap();
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<BTreeSet<_>>()
+        };
         let kept = at("root/kept").exists();
         unmount(at("root"), UnmountFlags::empty()).unwrap();
-        assert_eq!(left, ["root"]);
+        assert_eq!(left(""), ["root", "sbin"].map(String::from).into());
+        assert_eq!(left("sbin"), ["init".to_owned()].into());
         assert!(kept && Path::new("/etc").exists());
     }
 }
