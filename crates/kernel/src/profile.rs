@@ -7,6 +7,7 @@ const BASE: (&str, &str) = ("base.config", include_str!("../../../kernel-config/
 const CONTAINER: (&str, &str) = ("container.config", include_str!("../../../kernel-config/container.config"));
 const BOOT: (&str, &str) = ("boot.config", include_str!("../../../kernel-config/boot.config"));
 const VIRTIO: (&str, &str) = ("virtio.config", include_str!("../../../kernel-config/virtio.config"));
+const GUEST: (&str, &str) = ("guest.config", include_str!("../../../kernel-config/guest.config"));
 const METAL: (&str, &str) = ("metal.config", include_str!("../../../kernel-config/metal.config"));
 const CLOUD: (&str, &str) = ("cloud.config", include_str!("../../../kernel-config/cloud.config"));
 const OFF: (&str, &str) = ("off.config", include_str!("../../../kernel-config/off.config"));
@@ -32,7 +33,7 @@ impl Profile {
     /// Its fragments as `(file name, text)`, in order.
     pub fn fragments(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Profile::Virtio => &[BASE, CONTAINER, BOOT, VIRTIO, OFF],
+            Profile::Virtio => &[BASE, CONTAINER, BOOT, VIRTIO, GUEST, OFF],
             Profile::Full => &[BASE, CONTAINER, BOOT, VIRTIO, METAL, CLOUD, OFF],
         }
     }
