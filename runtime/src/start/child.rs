@@ -65,7 +65,7 @@ fn set_up(prepared: &Prepared, start: &Start<'_>) -> Result<(), Failure> {
         Kind::Image { image, memory, scratch, sealed, terminal_group } => {
             unshare(Namespaces::CGROUP).at(Stage::CgroupNamespace)?;
             let scratch = scratch.as_deref().map(|path| start.scratch.map_or(path, |own| own.as_c_str()));
-            let layers = Layers { image, userns: prepared.userns(), memory, scratch };
+            let layers = Layers { image, userns: prepared.userns(), memory, scratch, sealed: *sealed };
             let roots = layers.mount()?;
             furnish(prepared, &roots, proc.as_fd(), terminal_group)?;
             if *sealed {

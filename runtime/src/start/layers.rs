@@ -5,9 +5,9 @@
 //! 3. There the copy and the writable layer get names, as overlayfs (before Linux 6.13) takes its layers by path only.
 //! 4. The overlay is mounted beside them.
 //!
-//! There is always a writable layer, if only for the mount points that an image without them lacks; a container that has none
-//! gets its root sealed later. The layer belongs to one start and is thrown away, so nothing waits for the disk on its behalf
-//! (`volatile`).
+//! A container without a writable layer runs on the copy itself, where the image has all mount points. Where it lacks one, there
+//! is a layer for those alone, and the root gets sealed later. A layer belongs to one start and is thrown away, so nothing waits
+//! for the disk on its behalf (`volatile`).
 
 use std::{
     ffi::CStr,
@@ -16,7 +16,7 @@ use std::{
 
 use coracle_fence::mounts::{Attributes, Reach, idmap};
 use rustix::{
-    fs::{AtFlags, CWD, Gid, Mode, Stat, Uid, chmodat, fstat, mkdirat},
+    fs::{AtFlags, CWD, FileType, Gid, Mode, Stat, Uid, chmodat, fstat, mkdirat, statat},
     io::Errno,
     mount::MountAttrFlags,
     process::fchdir,
@@ -40,11 +40,13 @@ pub(super) struct Layers<'a> {
     pub(super) memory: &'a CStr,
     /// A folder on a disk for the writable layer, instead of memory; it is made, with those above it.
     pub(super) scratch: Option<&'a CStr>,
+    /// Nothing may be written.
+    pub(super) sealed: bool,
 }
 
 /// A root in the making.
 pub(super) struct Roots {
-    /// The overlay.
+    /// The overlay, or the image's own tree.
     pub(super) root: OwnedFd,
     /// The filesystem in memory beside it.
     pub(super) staging: OwnedFd,
@@ -62,6 +64,10 @@ impl Layers<'_> {
         let face = fstat(&image).at(Stage::Image)?;
 
         let staging = self.staging().at(Stage::Staging)?;
+        if self.sealed && has_mount_points(image.as_fd()) {
+            put_at(image.as_fd(), staging.as_fd(), c"root").at(Stage::Image)?;
+            return Ok(Roots { root: image, staging });
+        }
         put_at(image.as_fd(), staging.as_fd(), c"image").at(Stage::Staging)?;
         fchdir(&staging).at(Stage::Staging)?;
         let (upper, work) = match self.scratch {
@@ -93,6 +99,16 @@ impl Layers<'_> {
         }
         Ok(staging)
     }
+}
+
+/// Whether everything is there that a container's start puts something over, so that nothing needs to be made.
+fn has_mount_points(image: BorrowedFd<'_>) -> bool {
+    let kind = |name: &CStr| {
+        let stat = statat(image, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        Some(FileType::from_raw_mode(stat.st_mode))
+    };
+    [c"etc", c"proc", c"sys", c"dev"].iter().all(|name| kind(name) == Some(FileType::Directory))
+        && [c"etc/hostname", c"etc/hosts", c"etc/resolv.conf"].iter().all(|name| kind(name).is_some())
 }
 
 /// Makes a folder and all above it that are missing, for nobody but the host's root. Disks are waited for here and not in PID 1.

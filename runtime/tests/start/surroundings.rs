@@ -9,7 +9,7 @@ use std::{
 
 use coracle_runtime::{exit::Exit, plan::*, start::Report};
 
-use crate::harness::{Container, FIRST, Running, alone, own, ready};
+use crate::harness::{Container, FIRST, Outcome, Running, alone, own, ready};
 
 const NAMESPACES: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"];
 
@@ -191,8 +191,15 @@ fn the_layer_takes_what_is_written_and_the_image_stays() {
 
 #[test]
 fn an_image_on_erofs_is_one() {
-    let words = ["owner:/bin/probe", "write:/bin/new", "ls:/bin"];
+    let words =
+        ["owner:/bin/probe", "write:/bin/new", "ls:/bin", "cat:/proc/self/mountinfo", "cat:/etc/hostname"];
     let mut container = Container::new(&words);
+    for folder in ["etc", "proc", "sys", "dev"] {
+        fs::create_dir(container.path(folder)).unwrap();
+    }
+    for file in ["hostname", "hosts", "resolv.conf"] {
+        fs::write(container.path("etc").join(file), "").unwrap();
+    }
     let folder = tempfile::tempdir().unwrap();
     let (image, mount) = (folder.path().join("image.erofs"), folder.path().join("mounted"));
     fs::create_dir(&mount).unwrap();
@@ -204,10 +211,20 @@ fn an_image_on_erofs_is_one() {
     run("mkfs.erofs", &["--quiet".as_ref(), image.as_ref(), container.image.path().as_ref()]);
     run("mount", &["-oloop,ro".as_ref(), image.as_ref(), mount.as_ref()]);
     container.plan.root = Root::Image(AbsPath::new(mount.to_str().unwrap()).unwrap());
+    let root = |done: &Outcome| mounts(done.of("cat:/proc/self/mountinfo"))[0].clone();
     let done = container.run();
+    // With a place for everything and nothing to write, there is nothing above the image.
+    container.plan.writable = Writable::None;
+    let sealed = container.run();
     run("umount", &[mount.as_ref()]);
     assert_eq!(done.of("owner:/bin/probe"), "0:0 100755 0", "{done:?}");
     assert_eq!((done.of("write:/bin/new"), done.of("ls:/bin")), ("", "new probe"));
+    assert_eq!(root(&done), "/ rw,nosuid,nodev,relatime overlay");
+    assert_eq!(sealed.of("owner:/bin/probe"), "0:0 100755 0", "{sealed:?}");
+    assert_eq!((sealed.of("write:/bin/new"), sealed.of("ls:/bin")), ("! 30", "probe"));
+    assert_eq!(root(&sealed), "/ ro,nosuid,nodev,relatime,idmapped erofs");
+    assert_eq!(sealed.of("cat:/etc/hostname"), done.of("cat:/etc/hostname"));
+    assert_ne!(sealed.of("cat:/etc/hostname"), "");
 }
 
 #[test]
