@@ -5,7 +5,8 @@
 //! |---|---|
 //! | `coracle` | the image of `examples/hello`, fresh from the builder: its first boot |
 //! | `floor` | the same kernel and an init that brings the network up and becomes the server: `floor.c` |
-//! | `debian-stripped` | Debian 12's kernel, only the modules needed, a script as init that becomes crun: `peers/stripped-*` |
+//! | `debian-bare` | Debian 12's kernel, an initrd of six modules and a script, a script as init that becomes crun: `peers/bare-init`, `peers/host` |
+//! | `debian-stripped` | the same, with the initrd that Debian makes |
 //! | `debian-systemd` | Debian 12 minimal: its kernel and initrd, systemd, networkd, crun as a unit: `peers/hello.service` |
 //!
 //! The subjects take turns. `cpu-s` is processor time of QEMU, which a busy host disturbs little; `wall-s` is for the eye;

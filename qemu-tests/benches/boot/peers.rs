@@ -13,24 +13,27 @@ use sha2::{Digest, Sha256};
 /// How it is booted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// By two scripts.
+    /// By two scripts: the initrd's and the host's.
+    Bare,
+    /// With the initrd that the distribution makes, and a script as the host's init.
     Stripped,
     /// As the distribution does.
     Systemd,
 }
 
 impl Way {
-    pub const ALL: [Self; 2] = [Self::Stripped, Self::Systemd];
+    pub const ALL: [Self; 3] = [Self::Bare, Self::Stripped, Self::Systemd];
 
     pub fn name(self) -> &'static str {
         match self {
+            Self::Bare => "debian-bare",
             Self::Stripped => "debian-stripped",
             Self::Systemd => "debian-systemd",
         }
     }
 }
 
-/// A disk, a kernel and an initrd for each way.
+/// A disk, a kernel, and the initrds.
 pub struct Peers {
     folder: PathBuf,
 }
@@ -63,8 +66,9 @@ impl Peers {
     pub fn direct(&self, way: Way) -> Config {
         let file = |name| self.folder.join(name);
         let (initrd, words) = match way {
-            Way::Stripped => ("stripped.initrd", "quiet"),
-            Way::Systemd => ("systemd.initrd", "quiet root=/dev/vda rw"),
+            Way::Bare => ("bare.initrd", "quiet"),
+            Way::Stripped => ("debian.initrd", "quiet root=/dev/vda rw net.ifnames=0 init=/sbin/host"),
+            Way::Systemd => ("debian.initrd", "quiet root=/dev/vda rw"),
         };
         Config::direct(file("kernel"), file(initrd), words).disk(file("disk.raw"), Writes::Vanish)
     }

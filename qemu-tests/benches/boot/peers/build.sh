@@ -1,10 +1,10 @@
 #!/bin/sh
-# Builds the peers of the boot benchmark: one Debian 12 on an ext4 disk, and two ways to boot it.
+# Builds the peers of the boot benchmark: one Debian 12 on an ext4 disk, and three ways to boot it.
 #
 #   build.sh FOLDER PROGRAM
 #
-# PROGRAM, static, is what the container runs. Leaves in FOLDER: `disk.raw`, `kernel`, `systemd.initrd` (as the distribution
-# makes it) and `stripped.initrd`. As root. The packages come from where apt of this machine gets them.
+# PROGRAM, static, is what the container runs. Leaves in FOLDER: `disk.raw`, `kernel`, `debian.initrd` (as the distribution
+# makes it) and `bare.initrd`. As root. The packages come from where apt of this machine gets them.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 folder=$1 program=$2
@@ -30,23 +30,23 @@ echo '/dev/vda / ext4 defaults 0 1' >"$root/etc/fstab"
 chroot "$root" systemctl --quiet enable hello.service systemd-networkd.service
 chroot "$root" systemd-machine-id-setup >/dev/null 2>&1
 
-# By hand: the modules that lead to the disk and the network, and two scripts.
-install -m 755 "$here/stripped-host" "$root/sbin/stripped-host"
+# By hand: a script as init; and for an initrd of our own another one, with the modules that lead to the disk and the network.
+install -m 755 "$here/host" "$root/sbin/host"
 release=$(ls "$root/lib/modules")
 initrd=$folder/initrd
 mkdir -p "$initrd/dev" "$initrd/proc" "$initrd/root" "$initrd/bin" "$initrd/modules"
 cp "$root/bin/busybox" "$initrd/bin/busybox"
-install -m 755 "$here/stripped-init" "$initrd/init"
+install -m 755 "$here/bare-init" "$initrd/init"
 for module in virtio_pci virtio_blk virtio_net; do
   chroot "$root" modprobe -S "$release" --show-depends "$module"
 done | awk '/^insmod/ && !seen[$2]++ { print $2 }' | while read -r path; do
   cp "$root$path" "$initrd/modules/"
   basename "$path"
 done >"$initrd/modules/order"
-(cd "$initrd" && find . | cpio --quiet -o -H newc) >"$folder/stripped.initrd"
+(cd "$initrd" && find . | cpio --quiet -o -H newc) >"$folder/bare.initrd"
 
 cp "$root/boot/vmlinuz-$release" "$folder/kernel"
-cp "$root/boot/initrd.img-$release" "$folder/systemd.initrd"
+cp "$root/boot/initrd.img-$release" "$folder/debian.initrd"
 rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
 mke2fs -q -t ext4 -d "$root" "$folder/disk.raw" 1G
 rm -rf "$root" "$initrd"
