@@ -1,11 +1,11 @@
 //! A root that is not the one on the command line never runs: stage 1 refuses it or the kernel panics, and both restart
-//! the machine. A table with one bad copy is no reason not to boot.
+//! the machine. So does a UKI whose stage 1 has rotted. A table with one bad copy is no reason not to boot.
 
 use coracle_gpt::{SectorSize, check_both};
 use coracle_layout::Slot;
 use coracle_layout::boot_record::Evidence;
 use coracle_layout::partition::Partition;
-use coracle_qemu_tests::{Deadline, Error, Exit, Machine, Specimen};
+use coracle_qemu_tests::{Config, Deadline, Error, Exit, Machine, Specimen};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
@@ -23,7 +23,7 @@ fn refused(specimen: &Specimen) -> Result<String, Error> {
     Ok(console)
 }
 
-/// The first block of the root that holds a program: PID 1 and its services are all there is to run.
+/// The first block of the root that holds a program.
 fn program(specimen: &Specimen) -> Result<u64, Error> {
     let disk = specimen.disk()?;
     let (_, len) = disk.extent(ROOT)?;
@@ -46,6 +46,51 @@ fn one_byte_of_a_program_ends_in_a_panic() -> Result<(), Error> {
         "{console}"
     );
     Ok(())
+}
+
+/// Where in these bytes stage 1's program is, which is the first that comes after its name.
+fn stage1(bytes: &[u8]) -> Vec<usize> {
+    const NAME: &[u8] = b"sbin/init\0";
+    let names = bytes.windows(NAME.len()).enumerate().filter(|(_, window)| *window == NAME);
+    names
+        .filter_map(|(at, _)| {
+            Some(at + bytes.get(at..at + 64)?.windows(4).position(|four| four == b"\x7fELF")?)
+        })
+        .collect()
+}
+
+/// Kernel and stage 1 do not meet: the kernel says why, and restarts the machine.
+fn nothing_started(config: Config) -> Result<(), Error> {
+    let mut machine = Machine::start(config)?;
+    assert_eq!(machine.wait_exit(Deadline::seconds(BOOT))?, Exit::Reset);
+    let console = machine.console().text();
+    assert!(console.contains("Initramfs unpacking failed: bad data checksum"), "{console}");
+    assert!(console.contains("Kernel panic") && !console.contains("coracle:"), "{console}");
+    Ok(())
+}
+
+#[test]
+fn one_byte_of_stage_1_leaves_nothing_to_start() -> Result<(), Error> {
+    let specimen = Specimen::new("test")?;
+    let mut bytes = std::fs::read(specimen.image().file("initrd")?).unwrap();
+    let [program] = stage1(&bytes)[..] else { panic!("stage 1 has one program") };
+    bytes[program + 300_000] ^= 1;
+    let bad = specimen.path().with_extension("initrd");
+    std::fs::write(&bad, bytes).unwrap();
+    nothing_started(specimen.direct("")?.initrd(bad))
+}
+
+#[test]
+fn one_byte_of_stage_1_behind_firmware_leaves_nothing_to_start() -> Result<(), Error> {
+    let specimen = Specimen::new("test")?;
+    let mut disk = specimen.disk()?;
+    let (_, len) = disk.extent(Partition::Esp)?;
+    let programs = stage1(&disk.read(Partition::Esp, 0, len as usize)?);
+    assert_eq!(programs.len(), 2, "one in the entry, one in the fallback");
+    for program in programs {
+        disk.flip(Partition::Esp, program as u64 + 300_000)?;
+    }
+    nothing_started(specimen.uefi())
 }
 
 #[test]

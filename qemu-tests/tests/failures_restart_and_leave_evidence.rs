@@ -23,6 +23,17 @@ fn failure(specimen: &Specimen) -> Result<(u16, Option<(Evidence, String)>), Err
     Ok((entry.attempts, entry.failure.clone()))
 }
 
+/// All that PID 1 took out of pstore.
+fn crash_records(specimen: &Specimen) -> Result<String, Error> {
+    let disk = specimen.disk()?;
+    let mut kept = String::new();
+    for name in disk.state_names(CRASHES)? {
+        let record = disk.state_file(&format!("{CRASHES}/{name}"))?.unwrap_or_default();
+        kept += &String::from_utf8_lossy(&record);
+    }
+    Ok(kept)
+}
+
 #[test]
 fn a_frozen_pid_1_is_restarted_by_the_watchdog() -> Result<(), Error> {
     let specimen = Specimen::new("test")?;
@@ -59,17 +70,33 @@ fn a_panic_is_kept_for_whoever_asks() -> Result<(), Error> {
     assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
     let (_, failure) = failure(&specimen)?;
     assert!(matches!(failure, Some((Evidence::Pstore, _))), "{failure:?}");
-    let disk = specimen.disk()?;
-    let mut kept = String::new();
-    for name in disk.state_names(CRASHES)? {
-        let record = disk.state_file(&format!("{CRASHES}/{name}"))?.unwrap_or_default();
-        kept += &String::from_utf8_lossy(&record);
-    }
+    let kept = crash_records(&specimen)?;
     assert!(kept.contains(panic), "{kept}");
 
     let mut machine = Machine::start(specimen.uefi())?;
     machine.wait_for("confined: payload: serving", Deadline::seconds(BOOT))?;
     assert!(machine.console().find("crash records").is_none(), "they were taken out of the firmware");
+    Ok(())
+}
+
+#[test]
+fn the_end_of_pid_1_is_a_panic_and_kept() -> Result<(), Error> {
+    let specimen = Specimen::new("test")?;
+    let mut machine = Machine::start(specimen.uefi().forward(FREE))?;
+    machine.wait_for("free: payload: serving", Deadline::seconds(BOOT))?;
+    ask(&mut machine, "/crash-init")?;
+    assert_eq!(machine.wait_exit(Deadline::seconds(BOOT))?, Exit::Reset);
+    let panic = "Kernel panic - not syncing: Attempted to kill init!";
+    assert!(machine.console().text().contains(panic), "{}", machine.console().tail());
+
+    let mut machine = Machine::start(specimen.uefi())?;
+    machine.wait_for("coracle: crash records of an earlier boot saved", Deadline::seconds(BOOT))?;
+    machine.wait_for("confined: payload: serving", Deadline::seconds(BOOT))?;
+    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
+    let (_, failure) = failure(&specimen)?;
+    assert!(matches!(failure, Some((Evidence::Pstore, _))), "{failure:?}");
+    let kept = crash_records(&specimen)?;
+    assert!(kept.contains(panic), "{kept}");
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //!
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -77,6 +78,20 @@ pub fn freeze_init() -> io::Result<()> {
     ptrace::interrupt(init)?;
     waitpid(init, Some(WaitPidFlag::__WALL))?;
     Ok(())
+}
+
+/// Fills PID 1's code with breakpoints: whatever it does next, it ends as by a bug of its own.
+pub fn crash_init() -> io::Result<()> {
+    let maps = std::fs::read_to_string("/proc/1/maps")?;
+    let bounds = |line: &str| {
+        let (range, rest) = line.split_once(' ')?;
+        let (start, end) = range.split_once('-')?;
+        rest.starts_with("r-xp").then_some(())?;
+        Some((u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(end, 16).ok()?))
+    };
+    let code = maps.lines().find_map(bounds).ok_or(io::ErrorKind::NotFound)?;
+    let memory = File::options().write(true).open("/proc/1/mem")?;
+    memory.write_all_at(&vec![0xcc; (code.1 - code.0) as usize], code.0)
 }
 
 /// Writes lines of 64 bytes.

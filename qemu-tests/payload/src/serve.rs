@@ -28,6 +28,7 @@ enum After {
     Nothing,
     Exit(i32),
     ExhaustMemory(u64),
+    CrashInit,
     KillAll,
     Flood(u64),
 }
@@ -142,6 +143,7 @@ impl Server {
             "/exhaust-memory" => {
                 later("taking memory", After::ExhaustMemory(request.number("mib").unwrap_or(u64::MAX)))
             }
+            "/crash-init" => later("crashing", After::CrashInit),
             "/kill-all" => later("killing", After::KillAll),
             "/flood-output" => later("flooding", After::Flood(request.number("mib").unwrap_or(64))),
             "/exit" => later("ending", After::Exit(request.number("code").unwrap_or(0) as i32)),
@@ -157,6 +159,7 @@ impl Server {
                 self.held = faults::exhaust_memory(mib);
                 Ok(())
             }
+            After::CrashInit => faults::crash_init(),
             After::KillAll => faults::kill_all(),
             After::Flood(mib) => faults::flood(&mut io::stdout().lock(), mib),
         }

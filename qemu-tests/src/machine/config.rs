@@ -90,6 +90,14 @@ impl Config {
         }
     }
 
+    /// Sets the initramfs of a direct boot.
+    pub fn initrd(mut self, path: impl Into<PathBuf>) -> Self {
+        if let Boot::Direct { initrd, .. } = &mut self.boot {
+            *initrd = path.into();
+        }
+        self
+    }
+
     /// Sets the board. One without PCI has no watchdog.
     pub fn board(self, board: Board) -> Self {
         Self { board, ..self }
