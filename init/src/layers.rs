@@ -32,8 +32,12 @@ const ROOM_WAIT: Duration = Duration::from_secs(10);
 const ROOM_PAUSE: Duration = Duration::from_millis(20);
 
 /// A boot phase: begins with no layers. Those of an earlier boot are moved aside at once, and removed while the machine runs.
+/// Where there are none, as on a machine whose containers write nothing, the disk is not written either.
 pub(crate) fn renew(_: &mut Machine) -> Result<(), Error> {
     let folder = Path::new(paths::STATE_CONTAINERS);
+    if is_clear(folder) {
+        return Ok(());
+    }
     let bin = discard(folder).map_err(Error::os("move aside", paths::STATE_CONTAINERS))?;
     let Some(bin) = bin else { return make(paths::STATE_CONTAINERS, 0o711) };
     in_a_child(&bin, empty);
@@ -73,11 +77,21 @@ fn remove(tree: &Path) -> io::Result<()> {
     discard(tree)?.map_or(Ok(()), |bin| empty(&bin))
 }
 
-/// Moves a tree to its bin, and names that, if there is either.
-fn discard(tree: &Path) -> io::Result<Option<PathBuf>> {
+/// Whether the folder is there, with nothing in it, and has no bin.
+fn is_clear(folder: &Path) -> bool {
+    let is_empty = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none());
+    is_empty && matches!(bin_of(folder).try_exists(), Ok(false))
+}
+
+fn bin_of(tree: &Path) -> PathBuf {
     let mut bin = OsString::from(tree);
     bin.push(BIN);
-    let bin = PathBuf::from(bin);
+    PathBuf::from(bin)
+}
+
+/// Moves a tree to its bin, and names that, if there is either.
+fn discard(tree: &Path) -> io::Result<Option<PathBuf>> {
+    let bin = bin_of(tree);
     match (tree.try_exists()?, bin.try_exists()?) {
         (true, true) => move_up(tree, &bin, &mut 0)?,
         (true, false) => fs::rename(tree, &bin)?,
@@ -182,6 +196,20 @@ mod tests {
         let small = std::thread::Builder::new().stack_size(128 << 10);
         small.spawn(move || remove(&layer).unwrap()).unwrap().join().unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn only_an_empty_folder_without_a_bin_is_clear() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        assert!(!is_clear(&at("layers")), "it is to be made");
+        fs::create_dir(at("layers")).unwrap();
+        assert!(is_clear(&at("layers")));
+        fs::create_dir(at("layers.gone")).unwrap();
+        assert!(!is_clear(&at("layers")));
+        fs::remove_dir(at("layers.gone")).unwrap();
+        fs::create_dir(at("layers/web")).unwrap();
+        assert!(!is_clear(&at("layers")));
     }
 
     #[test]
