@@ -83,7 +83,7 @@ fn one_byte_of_stage_1_leaves_nothing_to_start() -> Result<(), Error> {
 #[test]
 fn one_byte_of_stage_1_behind_firmware_leaves_nothing_to_start() -> Result<(), Error> {
     let specimen = Specimen::new("test")?;
-    let mut disk = specimen.disk()?;
+    let disk = specimen.disk()?;
     let (_, len) = disk.extent(Partition::Esp)?;
     let programs = stage1(&disk.read(Partition::Esp, 0, len as usize)?);
     assert_eq!(programs.len(), 2, "one in the entry, one in the fallback");

@@ -3,7 +3,8 @@
 //!
 //! | subject | what is booted |
 //! |---|---|
-//! | `coracle` | the image of `examples/hello`, fresh from the builder: its first boot |
+//! | `coracle` | the image of `examples/hello`, its first boot behind it, as the peers have theirs |
+//! | `coracle-first-boot` | the same, fresh from the builder |
 //! | `floor` | the same kernel and an init that brings the network up and becomes the server: `floor.c` |
 //! | `debian-bare` | Debian 12's kernel, an initrd of six modules and a script, a script as init that becomes crun: `peers/bare-init`, `peers/host` |
 //! | `debian-stripped` | the same, with the initrd that Debian makes |
@@ -19,7 +20,6 @@ mod subject;
 
 use std::error::Error;
 
-use coracle_qemu_tests::image::Image;
 use coracle_qemu_tests::measure::{Options, Report};
 
 use floor::Floor;
@@ -29,8 +29,8 @@ use subject::Subject;
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse(std::env::args().skip(1))?;
     eprintln!("bench: building the example and the floor");
-    let image = Image::example("hello")?;
-    let floor = Floor::build(&image)?;
+    let settled = subject::settled()?;
+    let floor = Floor::build(settled.image())?;
     let peers = match Peers::find(floor.server()) {
         Ok(peers) => Some(peers),
         Err(error) => {
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             None
         }
     };
-    let subjects = Subject::all(&image, &floor, peers.as_ref());
+    let subjects = Subject::all(&settled, &floor, peers.as_ref());
     let mut report = Report::new("boot", "floor");
     for run in 1..=options.runs {
         for subject in &subjects {

@@ -2,18 +2,32 @@
 
 use coracle_qemu_tests::image::Image;
 use coracle_qemu_tests::machine::Writes;
-use coracle_qemu_tests::{Config, Error, Specimen};
+use coracle_qemu_tests::{Config, Deadline, Error, Machine, Specimen};
 
 use crate::floor::Floor;
 use crate::peers::{Peers, Way};
 
+/// The time for the first boot, and for its end.
+const BOOT: u64 = 180;
 /// Enough for the largest.
 const MEMORY_MIB: u32 = 512;
+
+/// The image of the example, booted once, until it was good, and shut down.
+pub fn settled() -> Result<Specimen, Error> {
+    let specimen = Specimen::of(Image::example("hello")?)?;
+    let mut machine = Machine::start(specimen.direct("")?)?;
+    machine.wait_for("coracle: boot is good", Deadline::seconds(BOOT))?;
+    machine.power_off(Deadline::seconds(BOOT))?;
+    Ok(specimen)
+}
 
 /// One of the systems.
 #[derive(Clone, Copy)]
 pub enum Subject<'a> {
-    Coracle(&'a Image),
+    /// A disk whose first boot is behind it.
+    Coracle(&'a Specimen),
+    /// A disk fresh from the builder.
+    FirstBoot(&'a Image),
     Floor(&'a Floor),
     Peer(&'a Peers, Way),
 }
@@ -26,8 +40,8 @@ pub struct Prepared {
 
 impl<'a> Subject<'a> {
     /// The systems in the order of their turns.
-    pub fn all(image: &'a Image, floor: &'a Floor, peers: Option<&'a Peers>) -> Vec<Self> {
-        let mut all = vec![Self::Coracle(image), Self::Floor(floor)];
+    pub fn all(settled: &'a Specimen, floor: &'a Floor, peers: Option<&'a Peers>) -> Vec<Self> {
+        let mut all = vec![Self::Coracle(settled), Self::FirstBoot(settled.image()), Self::Floor(floor)];
         all.extend(peers.into_iter().flat_map(|peers| Way::ALL.map(|way| Self::Peer(peers, way))));
         all
     }
@@ -35,6 +49,7 @@ impl<'a> Subject<'a> {
     pub fn name(self) -> &'static str {
         match self {
             Self::Coracle(_) => "coracle",
+            Self::FirstBoot(_) => "coracle-first-boot",
             Self::Floor(_) => "floor",
             Self::Peer(_, way) => way.name(),
         }
@@ -43,7 +58,11 @@ impl<'a> Subject<'a> {
     /// Without firmware.
     pub fn direct(self) -> Result<Prepared, Error> {
         let (config, disk) = match self {
-            Self::Coracle(image) => {
+            Self::Coracle(settled) => {
+                let specimen = settled.duplicate()?;
+                (specimen.direct("")?, Some(specimen))
+            }
+            Self::FirstBoot(image) => {
                 let specimen = Specimen::of(image.clone())?;
                 (specimen.direct("")?, Some(specimen))
             }
@@ -56,12 +75,12 @@ impl<'a> Subject<'a> {
     /// Through firmware, for those that have something for it to load.
     pub fn uefi(self) -> Result<Option<Prepared>, Error> {
         let (config, disk) = match self {
-            Self::Coracle(image) => {
-                let specimen = Specimen::of(image.clone())?;
+            Self::Coracle(settled) => {
+                let specimen = settled.duplicate()?;
                 (specimen.uefi(), Some(specimen))
             }
             Self::Floor(floor) => (floor.uefi().disk(floor.esp(), Writes::Vanish), None),
-            Self::Peer(..) => return Ok(None),
+            Self::FirstBoot(_) | Self::Peer(..) => return Ok(None),
         };
         Ok(Some(Prepared { config: config.memory(MEMORY_MIB), _disk: disk }))
     }
