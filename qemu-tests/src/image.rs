@@ -3,7 +3,7 @@
 mod programs;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
@@ -192,6 +192,8 @@ fn build(name: &str) -> Result<PathBuf, Error> {
     inputs.extend(PROGRAMS.map(|program| programs.join(program)));
     inputs.extend([builder.clone(), kernel_of(profile(&text))?]);
     let folder = repository().join("build/test/images").join(name);
+    // Held until the end: a bench may want the same image as a test.
+    let _alone = alone(&folder.with_extension("lock"))?;
     let out = folder.join(key(&inputs)?);
     if out.join(RELEASE).exists() {
         return Ok(out);
@@ -212,6 +214,15 @@ fn build(name: &str) -> Result<PathBuf, Error> {
     output(pack.arg("--out").arg(work.join(name).join("payload")))?;
     output(Command::new("./dev").arg("build").arg("--out").arg(&out).arg(work.join(recipe)))?;
     Ok(out)
+}
+
+/// Waits until nobody else holds this file.
+fn alone(path: &Path) -> Result<File, Error> {
+    let parent = path.parent().unwrap_or(path);
+    fs::create_dir_all(parent).map_err(failed("make", parent))?;
+    let file = File::create(path).map_err(failed("create", path))?;
+    file.lock().map_err(failed("lock", path))?;
+    Ok(file)
 }
 
 /// The profile of the kernel that a recipe of ours asks for.
