@@ -99,6 +99,13 @@ pub enum Error {
         /// What is wrong.
         what: &'static str,
     },
+    /// A file or a folder has a cluster that something listed before it has, too. To delete either frees clusters of the
+    /// other.
+    #[error("/{path}: one of its clusters belongs to something else too")]
+    Shared {
+        /// Whose.
+        path: String,
+    },
     /// The entries of a folder.
     #[error("folder /{path}: {what}")]
     Folder {

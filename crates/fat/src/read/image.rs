@@ -35,6 +35,21 @@ struct Pending {
     parent: u32,
 }
 
+/// What is wrong with the clusters of something.
+enum Fault {
+    Chain(&'static str),
+    Shared,
+}
+
+impl Fault {
+    fn of(self, path: String) -> Error {
+        match self {
+            Self::Chain(what) => Error::Chain { path, what },
+            Self::Shared => Error::Shared { path },
+        }
+    }
+}
+
 /// Clusters that have been met.
 struct Seen(Vec<u64>);
 
@@ -143,7 +158,7 @@ impl<R: Read + Seek> Image<R> {
     ) -> Vec<Pending> {
         let (clusters, fault) = self.chain(folder.cluster, seen);
         let path = || folder.path.clone();
-        listing.faults.extend(fault.map(|what| Error::Chain { path: path(), what }));
+        listing.faults.extend(fault.map(|fault| fault.of(path())));
         let mut own = Entry { path: path(), kind: Kind::Folder, clusters };
         let longest = (MAX_FOLDER / self.boot.cluster_len()) as usize;
         if own.clusters.len() > longest {
@@ -193,23 +208,22 @@ impl<R: Read + Seek> Image<R> {
             first => self.chain(first, seen),
         };
         let wanted = u64::from(found.len).div_ceil(self.boot.cluster_len());
-        let length = (clusters.len() as u64 != wanted).then_some("its length is not that of its clusters");
-        if let Some(what) = fault.or(length) {
-            listing.faults.push(Error::Chain { path: path.clone(), what });
-        }
+        let length = Fault::Chain("its length is not that of its clusters");
+        let length = (clusters.len() as u64 != wanted).then_some(length);
+        listing.faults.extend(fault.or(length).map(|fault| fault.of(path.clone())));
         listing.entries.push(Entry { path, kind: Kind::File { len: found.len }, clusters });
     }
 
     /// The clusters from `first` on, up to the end or to what is wrong.
-    fn chain(&self, first: u32, seen: &mut Seen) -> (Vec<u32>, Option<&'static str>) {
+    fn chain(&self, first: u32, seen: &mut Seen) -> (Vec<u32>, Option<Fault>) {
         let mut clusters = Vec::new();
         let mut next = first;
         loop {
             if !self.boot.has(next) {
-                return (clusters, Some("its chain of clusters leaves the volume"));
+                return (clusters, Some(Fault::Chain("its chain of clusters leaves the volume")));
             }
             if !seen.insert(next) {
-                return (clusters, Some("one of its clusters belongs to something else too"));
+                return (clusters, Some(Fault::Shared));
             }
             clusters.push(next);
             next = self.entry(next);
