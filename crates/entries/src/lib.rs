@@ -1,0 +1,29 @@
+//! Boot entries on a mounted EFI system partition, changed so that a power cut leaves each of them whole.
+//!
+//! FAT has no journal. What makes the changes safe is their order, and that the names of a file before and after a renaming
+//! stand in one sector of the disk, which is written once, with everything in it: at the first `fsync` of the *file*. The order
+//! that suggests itself, `fsync` of the folder first, leaves an empty file under the new name for as long as Linux likes.
+//!
+//! | module | knows |
+//! |---|---|
+//! | [`folder`] | what may be done when: the public face of all that follows |
+//! | `dir` | what is in the folder |
+//! | [`stage`] | how a new entry comes, and what a power cut leaves of it |
+//! | `rename` | the order of a renaming; blessing and demoting |
+//! | `remove` | the order of a removal; cleaning up |
+//! | `mount` | how the partition has to be mounted |
+//! | `volume` | whether files share clusters |
+
+mod dir;
+mod error;
+pub mod folder;
+mod mount;
+mod remove;
+mod rename;
+pub mod stage;
+mod volume;
+
+pub use dir::{Entry, Listing};
+pub use error::Error;
+pub use folder::Folder;
+pub use stage::{Content, Staged};
