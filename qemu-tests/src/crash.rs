@@ -131,6 +131,11 @@ impl State {
         }
     }
 
+    /// How many events have begun.
+    pub fn cut(&self) -> usize {
+        self.cut
+    }
+
     /// Makes this state of a disk as it was before the first event.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 //! | [`probe`] | whether hardware acceleration really runs a guest |
 //! | [`http`] | a bounded GET on a forwarded port |
 //! | [`disk`] | what a boot left on the disk, and how to damage it |
+//! | [`esp`] | disks with boot entries on them, of made-up content |
 //! | [`writes`] | what was written to a disk, by the log of it |
 //! | [`recording`] | recorded runs, kept for the next time |
 //! | [`crash`] | what may be on a disk when the power goes |
@@ -22,6 +23,7 @@ pub mod crash;
 mod deadline;
 pub mod disk;
 mod error;
+pub mod esp;
 pub mod http;
 pub mod image;
 pub mod machine;

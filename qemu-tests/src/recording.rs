@@ -28,7 +28,7 @@ impl Recording {
     /// The run of this name on a disk like `specimen`, which is left as it is.
     ///
     /// If none is kept under `build/test/recordings`, it is made: `run` gets a machine, direct and with the disk, to be run
-    /// to its end. Runs of other images are forgotten then.
+    /// to its end. See [`kept`](Self::kept).
     ///
     /// # Errors
     /// [`Error::File`], and those of `run`.
@@ -37,8 +37,20 @@ impl Recording {
         specimen: &Specimen,
         run: impl FnOnce(Config) -> Result<(), Error>,
     ) -> Result<Self, Error> {
+        Self::kept(name, &key(specimen)?, |log| {
+            let copy = specimen.duplicate()?;
+            run(copy.direct("")?.record(log))
+        })
+    }
+
+    /// The run of this name and of these ingredients, which `key` names. If none is kept, `run` makes it: it gets the file to be
+    /// the log. Runs of other ingredients are forgotten then.
+    ///
+    /// # Errors
+    /// [`Error::File`], and those of `run`.
+    pub fn kept(name: &str, key: &str, run: impl FnOnce(&Path) -> Result<(), Error>) -> Result<Self, Error> {
         let runs = repository().join("build/test/recordings").join(name);
-        let folder = runs.join(key(specimen)?);
+        let folder = runs.join(key);
         if !folder.join(LOG).exists() {
             if runs.exists() {
                 fs::remove_dir_all(&runs).map_err(failed("remove", &runs))?;
@@ -46,8 +58,7 @@ impl Recording {
             fs::create_dir_all(&folder).map_err(failed("make", &folder))?;
             let log = folder.join(UNFINISHED);
             File::create(&log).map_err(failed("create", &log))?;
-            let copy = specimen.duplicate()?;
-            run(copy.direct("")?.record(&log))?;
+            run(&log)?;
             fs::rename(&log, folder.join(LOG)).map_err(failed("rename", &log))?;
         }
         Self::open(folder)
