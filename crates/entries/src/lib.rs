@@ -9,7 +9,7 @@
 //! | [`folder`] | what may be done when: the public face of all that follows |
 //! | `dir` | what is in the folder |
 //! | [`stage`] | how a new entry comes, and what a power cut leaves of it |
-//! | `rename` | the order of a renaming; blessing and demoting |
+//! | [`mod@rename`] | the order of a renaming; blessing and demoting |
 //! | `remove` | the order of a removal; cleaning up |
 //! | `mount` | how the partition has to be mounted |
 //! | `volume` | whether files share clusters |
@@ -19,11 +19,12 @@ mod error;
 pub mod folder;
 mod mount;
 mod remove;
-mod rename;
+pub mod rename;
 pub mod stage;
 mod volume;
 
 pub use dir::{Entry, Listing};
 pub use error::Error;
 pub use folder::Folder;
+pub use rename::rename;
 pub use stage::{Content, Staged};

@@ -11,10 +11,12 @@
 //! kernel may write the sector by itself between 2 and 3, where it has no reason to hurry.
 
 use std::fs::File;
+use std::os::fd::AsFd;
 
 use coracle_layout::OsVersion;
 use coracle_uki::{Assessment, EntryName, Tries};
 use rustix::fs::{OFlags, RenameFlags, fsync, renameat_with, syncfs};
+use rustix::io::Errno;
 
 use crate::Error;
 use crate::dir::{Dir, Entry, Listing};
@@ -25,21 +27,12 @@ const EXHAUSTED: Tries = Tries { left: 0, done: 1 };
 impl Dir {
     /// Steps 2 to 4; `file` is the open file named `old`.
     pub(crate) fn rename(&self, file: &File, old: &str, new: &str) -> Result<(), Error> {
-        renameat_with(self, old, self, new, RenameFlags::NOREPLACE).map_err(Error::on("rename", old))?;
-        self.sync_renamed(file, new)
-    }
-
-    /// Steps 3 and 4.
-    fn sync_renamed(&self, file: &File, new: &str) -> Result<(), Error> {
-        fsync(file).map_err(Error::on("sync", new))?;
-        self.sync()
+        rename(self, file, old, new).map_err(|failed| failed.of(old))
     }
 
     /// Step 4.
     pub(crate) fn sync(&self) -> Result<(), Error> {
-        let path = || self.path.display().to_string();
-        fsync(self).map_err(Error::on("sync", path()))?;
-        syncfs(self).map_err(Error::on("sync the filesystem of", path()))
+        sync_folder(self).map_err(|failed| failed.of(self.path.display().to_string()))
     }
 
     pub(crate) fn bless(&self, version: OsVersion) -> Result<EntryName, Error> {
@@ -68,7 +61,51 @@ impl Dir {
     /// Steps 1 to 4. A file that has the name already may have it in memory only: a sync may have failed.
     fn rename_to(&self, old: &str, new: &str) -> Result<(), Error> {
         let file = self.open_file(old, OFlags::RDONLY)?;
-        if old == new { self.sync_renamed(&file, new) } else { self.rename(&file, old, new) }
+        if old == new {
+            return sync_renamed(self, &file).map_err(|failed| failed.of(new));
+        }
+        self.rename(&file, old, new)
+    }
+}
+
+/// Steps 2 to 4 in the folder `dir`; `file` is the open file named `old`.
+///
+/// # Errors
+/// The step that failed. Behind the first it is unknown which of the names the next boot finds.
+pub fn rename(dir: impl AsFd, file: impl AsFd, old: &str, new: &str) -> Result<(), Failed> {
+    renameat_with(&dir, old, &dir, new, RenameFlags::NOREPLACE).map_err(Failed::on("rename"))?;
+    sync_renamed(dir, file)
+}
+
+/// Steps 3 and 4.
+fn sync_renamed(dir: impl AsFd, file: impl AsFd) -> Result<(), Failed> {
+    fsync(file).map_err(Failed::on("sync"))?;
+    sync_folder(dir)
+}
+
+/// Step 4.
+fn sync_folder(dir: impl AsFd) -> Result<(), Failed> {
+    fsync(&dir).map_err(Failed::on("sync the folder of"))?;
+    syncfs(dir).map_err(Failed::on("sync the filesystem of"))
+}
+
+/// A step that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{operation} the file")]
+pub struct Failed {
+    /// What was tried.
+    pub operation: &'static str,
+    /// Why not.
+    pub source: Errno,
+}
+
+impl Failed {
+    fn on(operation: &'static str) -> impl FnOnce(Errno) -> Self {
+        move |source| Self { operation, source }
+    }
+
+    fn of(self, object: impl Into<String>) -> Error {
+        Error::on(self.operation, object)(self.source)
     }
 }
 

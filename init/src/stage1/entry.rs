@@ -23,10 +23,7 @@ use coracle_layout::{
     cmdline::{self, Cmdline},
 };
 use coracle_uki::{Assessment, EntryName, Tries, Uki};
-use rustix::{
-    fs::{RenameFlags, fsync, renameat_with, syncfs},
-    mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount},
-};
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 
 use super::{Error, loader::Loader};
 use crate::log::{Chain, warning};
@@ -142,15 +139,12 @@ fn boots(path: &Path, root: &RootHash) -> Result<bool, Error> {
     Ok(named.is_some_and(|hash| hash.parse() == Ok(*root)))
 }
 
-/// The steps of the table above.
+/// Steps 2 to 4 of the table above.
 fn rename(folder: &Path, old: &str, new: &str) -> Result<(), Error> {
-    let failed = |action| move |errno: rustix::io::Errno| Error::on(action, old)(errno);
     let dir = File::open(folder).map_err(Error::on("open", folder.display().to_string()))?;
     let file = File::open(folder.join(old)).map_err(Error::on("open", old))?;
-    renameat_with(&dir, old, &dir, new, RenameFlags::NOREPLACE).map_err(failed("rename"))?;
-    fsync(&file).map_err(failed("sync"))?;
-    fsync(&dir).map_err(failed("sync the folder of"))?;
-    syncfs(&dir).map_err(failed("sync the filesystem of"))
+    coracle_entries::rename(&dir, &file, old, new)
+        .map_err(|failed| Error::on(failed.operation, old)(failed.source))
 }
 
 #[cfg(test)]
