@@ -6,7 +6,7 @@
 //! | 2 | `NAME+3-0.tmp`, as long as the name it will have, is made and written; `fsync` | the temporary file, in part, or none: cleaned up at the next start |
 //! | 3 | `fsync` of the folder, `syncfs` | the same, or the whole of it |
 //! | 4 | it is read back past every cache, and compared | the whole temporary file |
-//! | 5 | it is renamed to `NAME+3-0.efi` in the order of [`rename`](crate::rename), still open | the temporary file or the entry, each whole |
+//! | 5 | it is renamed to `NAME+3-0.efi` in the order of [`rename`](mod@crate::rename), still open | the temporary file or the entry, each whole |
 //! | 6 | the folder is listed once more | the entry |
 //!
 //! Step 5 is the one that makes the new system the next to boot.
@@ -43,7 +43,8 @@ pub struct Content {
     pub sha256: [u8; 32],
 }
 
-/// An entry that is on the disk, whole and compared, under a name that is not started.
+/// An entry that is on the disk, whole and compared, under a name that is not started. When it is dropped, it stays so until
+/// [`Folder::clean`](crate::Folder::clean).
 #[derive(Debug)]
 #[must_use = "it is not started before it is activated"]
 pub struct Staged<'a> {

@@ -2,7 +2,7 @@
 //!
 //! | module | knows |
 //! |---|---|
-//! | [`file`] | what the loader sees of a file in `EFI/Linux`, and the counter in its name |
+//! | [`mod@file`] | what the loader sees of a file in `EFI/Linux`, and the counter in its name |
 //! | [`version`] | which of two versions is newer |
 //! | [`pattern`] | which names a pattern means |
 //! | [`choice`] | which entry is started, from names, pins and `loader.conf` |
