@@ -53,10 +53,11 @@ const DISK_WAIT: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Not even the reboot came about. Should PID 1 end now, the kernel panics, which restarts the machine, too.
-pub(crate) struct GivenUp;
+#[derive(Debug)]
+pub struct GivenUp;
 
 /// Opens the root; afterwards it is `/`. What fails is told and kept, and the machine restarts.
-pub(crate) fn run() -> Result<(), GivenUp> {
+pub fn run() -> Result<(), GivenUp> {
     let mut boot = Boot::default();
     open(&mut boot).map_err(|failure| {
         boot.give_up(&failure);

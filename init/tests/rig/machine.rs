@@ -14,7 +14,7 @@ use coracle_layout::RootHash;
 use coracle_uki::initramfs::Archive;
 use tempfile::TempDir;
 
-use super::{Disk, INIT, program};
+use super::{Disk, PROBE, program};
 
 /// Emulation on a busy machine is slow; a boot through firmware more so.
 const LIMIT: Duration = Duration::from_secs(400);
@@ -45,11 +45,12 @@ pub fn command_line(root: &RootHash, more: &str) -> String {
 /// The initramfs, as the UKI holds it.
 pub fn initramfs() -> Vec<u8> {
     let mut archive = Archive::new();
-    for folder in ["dev", "proc", "sys", "run", "root"] {
+    for folder in ["dev", "proc", "sys", "run", "root", "sbin"] {
         archive.directory(folder, 0o755).unwrap();
     }
     archive.char_device("dev/console", 0o600, 5, 1).unwrap();
-    archive.file("init", 0o755, &program(INIT)).unwrap();
+    archive.file("sbin/init", 0o755, &program(PROBE)).unwrap();
+    archive.symlink("init", "/sbin/init").unwrap();
     archive.finish()
 }
 

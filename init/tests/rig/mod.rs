@@ -6,8 +6,7 @@ pub mod machine;
 pub use disk::{Disk, Root};
 pub use machine::Machine;
 
-/// Programs for the guest, which has no dynamic loader.
-pub const INIT: &str = env!("CARGO_BIN_EXE_init");
+/// The program for the guest, which has no dynamic loader.
 pub const PROBE: &str = env!("CARGO_BIN_EXE_stage1-probe");
 
 /// The bytes of a program, if it runs without a dynamic loader.

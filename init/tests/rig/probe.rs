@@ -1,13 +1,28 @@
-//! `/sbin/init` of the test roots: says what stage 1 handed over, then powers off.
+//! Stage 1, and in place of PID 1 somebody who says what it handed over, and powers off.
 
-use std::{env, error::Error, fs, path::Path, process::id};
+use std::{error::Error, fs, os::unix::fs::PermissionsExt, path::Path, process::ExitCode};
 
 use rustix::system::{RebootCommand, reboot};
 
-fn main() -> Result<(), Box<dyn Error>> {
-    println!("probe: pid {} arguments {:?}", id(), env::args().collect::<Vec<_>>());
-    println!("probe: variables {}", env::vars_os().count());
-    println!("probe: release {}", fs::read_to_string("/release")?);
+/// More than a file has among the names of its folder.
+const DATA: &str = "/data";
+
+fn main() -> ExitCode {
+    match coracle_init::stage1::run().map(|()| tell()) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            println!("probe: {error}");
+            ExitCode::FAILURE
+        }
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn tell() -> Result<(), Box<dyn Error>> {
+    let data = fs::read(DATA)?;
+    println!("probe: release {} data {}", fs::read_to_string("/release")?, data.len());
+    let own = fs::set_permissions("/proc/1/exe", fs::Permissions::from_mode(0o755));
+    println!("probe: own program {:?}", own.err().map(|error| error.kind()));
     for line in fs::read_to_string("/run/coracle/stage1")?.lines() {
         println!("fact: {line}");
     }
