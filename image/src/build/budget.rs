@@ -10,7 +10,7 @@ const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const ROOT: u64 = 6 * MIB;
 const UKI: u64 = 8 * MIB;
-const FULL_UKI: u64 = 10 * MIB;
+const FULL_UKI: u64 = 12 * MIB;
 const STAGE1: u64 = 600 * KIB;
 const INIT: u64 = 1536 * KIB;
 
@@ -69,7 +69,7 @@ mod tests {
         let with = |rest: [Option<u64>; 3]| [rest[0], rest[1], rest[2], fixed[0], fixed[1], fixed[2]];
         let virtio = "[kernel]\nprofile = \"virtio\"\n";
         for (text, want) in [
-            ("".to_owned(), [Some(16 * MIB), Some(6 * MIB), Some(10 * MIB)]),
+            ("".to_owned(), [Some(16 * MIB), Some(6 * MIB), Some(12 * MIB)]),
             ("[image]\nbudget = \"20MiB\"".to_owned(), [Some(20 * MIB); 3]),
             (virtio.to_owned(), [Some(12 * MIB), Some(6 * MIB), Some(8 * MIB)]),
             (format!("{virtio}[image]\nbudget = \"7MiB\""), [Some(7 * MIB), Some(6 * MIB), Some(8 * MIB)]),
