@@ -36,6 +36,13 @@ pub struct Line {
     pub product: Label,
 }
 
+impl Line {
+    /// The name of its manifest in the repository. Two lines can have one, as names may have hyphens: the manifest says whose it is.
+    pub fn manifest_name(&self) -> TargetName {
+        TargetName(format!("{}-{}-{}.json", self.product, self.channel, self.arch))
+    }
+}
+
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.product, self.channel, self.arch)
@@ -93,6 +100,10 @@ mod tests {
             assert!(text.parse::<TargetName>().is_err(), "{text:?}");
         }
         assert!("x86_64".parse::<Label>().is_ok());
+        assert_eq!(
+            crate::fixture::manifest(&[]).line().manifest_name().to_string(),
+            "hello-stable-x86_64.json"
+        );
         assert!("os-1.3.2-1.4.0-root.ops".parse::<TargetName>().is_ok());
     }
 }
