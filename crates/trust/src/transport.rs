@@ -1,0 +1,28 @@
+//! Where bytes come from, how many and how fast. Nothing here trusts them.
+
+mod body;
+mod fault;
+mod file;
+mod http;
+mod path;
+
+use std::{fmt, ops::Range};
+
+use async_trait::async_trait;
+
+pub use body::{Body, Chunks, collect};
+pub use fault::Fault;
+pub use file::Folder;
+pub use http::{BadServer, Http, Options, Resolve};
+pub use path::Path;
+
+/// A place that has the repository's files.
+#[async_trait]
+pub trait Transport: fmt::Debug + Send + Sync {
+    /// A file from its first byte on; how long it is, only its end tells.
+    async fn whole(&self, path: &Path) -> Result<Body, Fault>;
+
+    /// Just these bytes of a file that has `len`. Never others: a server that cannot give a part of a file, or has another
+    /// file by that name, is a fault.
+    async fn part(&self, path: &Path, bytes: Range<u64>, len: u64) -> Result<Body, Fault>;
+}

@@ -1,0 +1,280 @@
+//! A repository behind HTTP, and what a server there can do wrong.
+
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use coracle_trust::transport::{Folder, Http, Options, Path, Resolve, collect};
+use coracle_trust::{Clock, Error, Fault, Transport};
+use rustls::pki_types::PrivateKeyDer;
+
+use crate::machine::{Machine, NOW, forge as good, line, time};
+
+/// What a server is asked: the path, and the range if there is one.
+struct Asked {
+    path: String,
+    range: Option<String>,
+}
+
+/// Answers every request on a port of its own, in the background; gives the port.
+fn serve(answer: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> u16 {
+    listen(move |stream| talk(stream, &answer))
+}
+
+fn listen(talk: impl Fn(std::net::TcpStream) + Send + Sync + 'static) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let talk = Arc::new(talk);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let talk = talk.clone();
+            thread::spawn(move || talk(stream));
+        }
+    });
+    port
+}
+
+/// One request and its answer; then the connection ends.
+fn talk(stream: impl Read + Write, answer: &dyn Fn(&Asked) -> Vec<u8>) {
+    let mut stream = BufReader::new(stream);
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).unwrap_or(0) == 0 {
+            return;
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+        lines.push(line.trim().to_owned());
+    }
+    let path = lines[0].split(' ').nth(1).unwrap().to_owned();
+    let range = lines.iter().find_map(|line| line.strip_prefix("range: ")).map(str::to_owned);
+    // The client may be gone by then.
+    let _ = stream.get_mut().write_all(&answer(&Asked { path, range }));
+    let _ = stream.get_mut().flush();
+}
+
+fn response(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let head =
+        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n{headers}\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
+fn http(port: u16) -> Http {
+    Http::new(&format!("http://127.0.0.1:{port}/os"), Options::default()).unwrap()
+}
+
+fn path() -> Path {
+    Path::new("targets/x.ops").unwrap()
+}
+
+async fn whole(port: u16) -> Result<Vec<u8>, Fault> {
+    collect(http(port).whole(&path()).await?, 1 << 20).await
+}
+
+async fn part(port: u16) -> Result<Vec<u8>, Fault> {
+    collect(http(port).part(&path(), 10..20, 100).await?, 1 << 20).await
+}
+
+#[tokio::test]
+async fn the_same_repository_in_a_folder_and_behind_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in good().files() {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    let base = folder.path().to_owned();
+    let port = serve(move |asked| match std::fs::read(base.join(asked.path.strip_prefix("/os/").unwrap())) {
+        Ok(bytes) => response("200 OK", "", &bytes),
+        Err(_) => response("404 Not Found", "", b"no"),
+    });
+    let transports: [Arc<dyn Transport>; 2] = [Arc::new(Folder::new(folder.path())), Arc::new(http(port))];
+    for transport in transports {
+        let refreshed = Machine::new().refresh_from(transport.clone(), Clock::Set(time(NOW))).await.unwrap();
+        assert!(refreshed.repository.manifest(&line(), &*transport).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn statuses() {
+    for (status, headers) in [("404 Not Found", ""), ("403 Forbidden", ""), ("410 Gone", "")] {
+        let fault = whole(serve(move |_| response(status, headers, b""))).await.unwrap_err();
+        assert!(matches!(fault, Fault::Missing), "{status}: {fault}");
+    }
+    let busy = |headers: &'static str| serve(move |_| response("503 Service Unavailable", headers, b""));
+    for (headers, want) in [
+        ("", None),
+        ("retry-after: 120\r\n", Some(Duration::from_secs(120))),
+        ("retry-after: Wed, 25 Nov 2026 10:00:00 GMT\r\n", None),
+    ] {
+        let fault = whole(busy(headers)).await.unwrap_err();
+        assert!(matches!(fault, Fault::Busy { status: 503, retry_after } if retry_after == want), "{fault}");
+    }
+    for status in
+        ["500 Oh", "204 No Content", "206 Partial Content", "301 Moved", "416 Range Not Satisfiable"]
+    {
+        let fault = whole(serve(move |_| response(status, "", b""))).await.unwrap_err();
+        assert!(matches!(fault, Fault::Status { .. }), "{status}: {fault}");
+    }
+}
+
+#[tokio::test]
+async fn redirects_end() {
+    let port = serve(|_| response("302 Found", "location: /os/targets/x.ops\r\n", b""));
+    assert!(matches!(whole(port).await, Err(Fault::Unreachable { .. })));
+    let port = serve(|asked| match asked.path.as_str() {
+        "/elsewhere" => response("200 OK", "", b"here"),
+        _ => response("302 Found", "location: /elsewhere\r\n", b""),
+    });
+    assert_eq!(whole(port).await.unwrap(), b"here");
+}
+
+#[tokio::test]
+async fn parts_are_those_that_were_asked_for() {
+    let port = serve(|asked| {
+        assert_eq!(asked.range.as_deref(), Some("bytes=10-19"));
+        response("206 Partial Content", "content-range: bytes 10-19/100\r\n", b"0123456789")
+    });
+    assert_eq!(part(port).await.unwrap(), b"0123456789");
+
+    let whole = serve(|_| response("200 OK", "", &[7; 100]));
+    assert!(matches!(part(whole).await, Err(Fault::NoParts)));
+    for range in ["bytes 0-9/100", "bytes 10-19/101", "bytes 10-18/100", "bytes 10-19/*", "bytes */100", "x"]
+    {
+        let headers = format!("content-range: {range}\r\n");
+        let port = serve(move |_| response("206 Partial Content", &headers, b"0123456789"));
+        assert!(matches!(part(port).await, Err(Fault::OtherPart { .. })), "{range}");
+    }
+    let none = serve(|_| response("206 Partial Content", "", b"0123456789"));
+    assert!(matches!(part(none).await, Err(Fault::OtherPart { .. })));
+    let range = "content-range: bytes 10-19/100\r\n";
+    let longer = serve(move |_| response("206 Partial Content", range, b"0123456789a"));
+    assert!(matches!(part(longer).await, Err(Fault::TooLong { limit: 10 })));
+    let shorter = serve(move |_| response("206 Partial Content", range, b"012345678"));
+    assert!(matches!(part(shorter).await, Err(Fault::TooShort { missing: 1 })));
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks() {
+    let port = serve(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf".to_vec());
+    assert!(matches!(whole(port).await, Err(Fault::Unreachable { .. })));
+    let port = serve(|_| b"SSH-2.0-OpenSSH_9.2\r\n".to_vec());
+    assert!(matches!(whole(port).await, Err(Fault::Unreachable { .. })));
+    let port = listen(drop);
+    assert!(matches!(whole(port).await, Err(Fault::Unreachable { .. })));
+}
+
+#[tokio::test]
+async fn parts_of_a_file_in_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("targets")).unwrap();
+    let bytes: Vec<u8> = (0..200_000u32).map(|n| n as u8).collect();
+    std::fs::write(folder.path().join("targets/x.ops"), &bytes).unwrap();
+    let from = Folder::new(folder.path());
+    for range in [0..1, 0..200_000, 65_535..131_073, 199_999..200_000] {
+        let body = from.part(&path(), range.clone(), 200_000).await.unwrap();
+        let want = &bytes[range.start as usize..range.end as usize];
+        assert_eq!(collect(body, 1 << 20).await.unwrap(), want);
+    }
+    assert!(matches!(from.part(&path(), 0..10, 100).await, Err(Fault::OtherPart { .. })));
+    assert!(matches!(from.part(&path(), 0..200_001, 200_000).await, Err(Fault::OtherPart { .. })));
+    std::fs::create_dir(folder.path().join("targets/folder")).unwrap();
+    assert!(matches!(from.whole(&Path::new("targets/folder").unwrap()).await, Err(Fault::Missing)));
+}
+
+/// Knows one name.
+#[derive(Debug)]
+struct OneName(&'static str);
+
+#[async_trait]
+impl Resolve for OneName {
+    async fn resolve(&self, name: &str) -> std::io::Result<Vec<IpAddr>> {
+        if name == self.0 {
+            Ok(vec![Ipv4Addr::LOCALHOST.into()])
+        } else {
+            Err(std::io::ErrorKind::NotFound.into())
+        }
+    }
+}
+
+#[tokio::test]
+async fn names_are_the_callers_business() {
+    let port = serve(|_| response("200 OK", "", b"here"));
+    // A name that the C library's resolver would know.
+    let base = format!("http://localhost:{port}/");
+    let fault = Http::new(&base, Options::default()).unwrap().whole(&path()).await.unwrap_err();
+    assert!(crate::chain(&fault).contains("there is no resolver for names"), "{}", crate::chain(&fault));
+    let options = || Options { resolver: Some(Arc::new(OneName("updates.test"))), ..Options::default() };
+    let base = format!("http://updates.test:{port}/");
+    let body = Http::new(&base, options()).unwrap().whole(&path()).await.unwrap();
+    assert_eq!(collect(body, 10).await.unwrap(), b"here");
+    let unknown = Http::new(&format!("http://other.test:{port}/"), options()).unwrap();
+    assert!(matches!(unknown.whole(&path()).await, Err(Fault::Unreachable { .. })));
+}
+
+#[tokio::test]
+async fn addresses_that_are_none() {
+    for base in ["", "os", "ftp://127.0.0.1/", "file:///os", "http://127.0.0.1/?a=b", "http://127.0.0.1/#a"] {
+        assert!(Http::new(base, Options::default()).is_err(), "{base:?}");
+    }
+}
+
+/// Serves over TLS; gives the port and the certificate of its authority.
+fn serve_tls(answer: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> (u16, String) {
+    let made =
+        rcgen::generate_simple_self_signed(vec!["updates.test".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let port = listen(move |stream| {
+        let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+        talk(rustls::StreamOwned::new(connection, stream), &answer);
+    });
+    (port, made.cert.pem())
+}
+
+#[tokio::test]
+async fn tls_with_the_callers_authority() {
+    let (port, authority) = serve_tls(|_| response("200 OK", "", b"here"));
+    let (_, stranger) = serve_tls(|_| Vec::new());
+    let base = format!("https://127.0.0.1:{port}/");
+    let with = |authorities: &str| {
+        let authorities = authorities.to_owned();
+        let base = base.clone();
+        async move {
+            let options = Options { authorities: authorities.as_bytes(), ..Options::default() };
+            collect(Http::new(&base, options).unwrap().whole(&path()).await?, 10).await
+        }
+    };
+    assert_eq!(with(&authority).await.unwrap(), b"here");
+    assert_eq!(with(&format!("{stranger}{authority}")).await.unwrap(), b"here");
+    for authorities in ["", &stranger] {
+        assert!(matches!(with(authorities).await, Err(Fault::Unreachable { .. })));
+    }
+    let bad = Options {
+        authorities: b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n",
+        ..Options::default()
+    };
+    assert!(Http::new(&base, bad).is_err());
+}
+
+#[tokio::test]
+async fn a_server_that_is_busy_is_told_apart() {
+    let port = serve(|_| response("429 Too Many Requests", "retry-after: 7\r\n", b""));
+    let error = Machine::new().refresh_from(Arc::new(http(port)), Clock::Set(time(NOW))).await.unwrap_err();
+    let Error::Fetch { source: Fault::Busy { status: 429, retry_after }, .. } = error else {
+        panic!("{}", crate::chain(&error));
+    };
+    assert_eq!(retry_after, Some(Duration::from_secs(7)));
+}
