@@ -19,6 +19,7 @@
 //! | [`inspect`] | an image held against itself |
 //! | [`run`] | an image in QEMU |
 //! | [`sbom`] | the list of what is in an image |
+//! | [`keys`] | the keys of a repository, and its root |
 //! | [`identity`] | identifiers that follow from name and version |
 //! | [`digest`] | SHA-256 as text |
 //! | [`error`] | what can go wrong |
@@ -35,6 +36,7 @@ pub mod error;
 pub mod identity;
 pub mod inside;
 pub mod inspect;
+pub mod keys;
 pub mod lock;
 pub mod osrelease;
 pub mod plan;
