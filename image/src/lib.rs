@@ -20,6 +20,7 @@
 //! | [`run`] | an image in QEMU |
 //! | [`sbom`] | the list of what is in an image |
 //! | [`keys`] | the keys of a repository, and its root |
+//! | [`repository`] | a repository's files, and how they change |
 //! | [`identity`] | identifiers that follow from name and version |
 //! | [`digest`] | SHA-256 as text |
 //! | [`error`] | what can go wrong |
@@ -41,6 +42,7 @@ pub mod lock;
 pub mod osrelease;
 pub mod plan;
 pub mod release;
+pub mod repository;
 pub mod root;
 pub mod run;
 pub mod sbom;

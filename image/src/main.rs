@@ -30,6 +30,10 @@ enum Command {
     Pack(commands::pack::Args),
     /// Print what programs are made of, for the SBOM of the images they come to be in.
     Components(commands::components::Args),
+    /// Make the keys of a repository, renew its root, replace a key.
+    Keys(commands::keys::Args),
+    /// Sign a repository's timestamp anew, and its snapshot when that is due.
+    Refresh(commands::refresh::Args),
     /// Print the JSON Schema of recipes, for editors.
     Schema,
 }
@@ -43,6 +47,8 @@ fn main() -> ExitCode {
         Command::Build(args) => commands::build::run(&args),
         Command::Pack(args) => commands::pack::run(&args),
         Command::Components(args) => commands::components::run(&args),
+        Command::Keys(args) => commands::keys::run(&args),
+        Command::Refresh(args) => commands::refresh::run(&args),
         Command::Schema => commands::schema::run(),
     };
     done.unwrap_or_else(|error| {

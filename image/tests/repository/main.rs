@@ -1,0 +1,5 @@
+//! Keys and repositories from the command line, followed by a machine's own code and by python-tuf, and keys read by openssl.
+
+mod keys;
+mod place;
+mod versions;
