@@ -20,6 +20,7 @@
 //! | [`run`] | an image in QEMU |
 //! | [`sbom`] | the list of what is in an image |
 //! | [`keys`] | the keys of a repository, and its root |
+//! | [`publish`](mod@publish) | what a channel offers: releases, deltas, the manifest |
 //! | [`repository`] | a repository's files, and how they change |
 //! | [`identity`] | identifiers that follow from name and version |
 //! | [`digest`] | SHA-256 as text |
@@ -41,6 +42,7 @@ pub mod keys;
 pub mod lock;
 pub mod osrelease;
 pub mod plan;
+pub mod publish;
 pub mod release;
 pub mod repository;
 pub mod root;

@@ -34,6 +34,10 @@ enum Command {
     Keys(commands::keys::Args),
     /// Sign a repository's timestamp anew, and its snapshot when that is due.
     Refresh(commands::refresh::Args),
+    /// Offer a release to the machines of a channel.
+    Publish(Box<commands::publish::Args>),
+    /// Recall a release.
+    Withdraw(commands::withdraw::Args),
     /// Print the JSON Schema of recipes, for editors.
     Schema,
 }
@@ -49,6 +53,8 @@ fn main() -> ExitCode {
         Command::Components(args) => commands::components::run(&args),
         Command::Keys(args) => commands::keys::run(&args),
         Command::Refresh(args) => commands::refresh::run(&args),
+        Command::Publish(args) => commands::publish::run(&args),
+        Command::Withdraw(args) => commands::withdraw::run(&args),
         Command::Schema => commands::schema::run(),
     };
     done.unwrap_or_else(|error| {

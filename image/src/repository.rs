@@ -15,8 +15,8 @@ mod files;
 mod look;
 
 use std::collections::HashMap;
-use std::fs;
-use std::io;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read as _};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,8 +28,9 @@ use sha2::{Digest as _, Sha256};
 use tough::TargetName;
 use tough::schema::{Hashes, Metafile, Role, Root, Signed, Snapshot, Target, Targets, Timestamp};
 
+use crate::digest;
 use crate::keys::{self, Keyring, root::SPEC};
-use files::{json, read, replace, write_new};
+use files::{json, read, replace, sync_folder, write_new};
 
 const METADATA: &str = "metadata";
 const TARGETS: &str = "targets";
@@ -59,6 +60,8 @@ impl Default for Lifetimes {
 #[derive(Debug)]
 pub struct Repo {
     folder: PathBuf,
+    /// The folder, held so that nobody else changes the repository at the same time.
+    _held: File,
     /// Oldest first; at least one.
     roots: Vec<Signed<Root>>,
     current: Option<Current>,
@@ -130,9 +133,16 @@ impl Repo {
         write_new(&path, &json(&root()?)?)
     }
 
-    /// Reads what is there and checks it.
+    /// Reads what is there and checks it; nobody else may change it while this value lives. What a command that was killed has
+    /// left unfinished is removed.
     pub fn open(folder: &Path) -> Result<Self, Error> {
-        let mut repo = Self { folder: folder.to_owned(), roots: Vec::new(), current: None };
+        let held = File::open(folder).map_err(|_| Error::NoRepository { folder: folder.to_owned() })?;
+        match held.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Error::Busy { folder: folder.to_owned() }),
+            Err(TryLockError::Error(error)) => return Err(Error::file("lock", folder)(error)),
+        }
+        let mut repo = Self { folder: folder.to_owned(), _held: held, roots: Vec::new(), current: None };
         for number in 1.. {
             let path = repo.metadata(&format!("{number}.root.json"));
             if !path.exists() {
@@ -145,6 +155,8 @@ impl Repo {
         if repo.roots.is_empty() {
             return Err(Error::NoRepository { folder: folder.to_owned() });
         }
+        files::remove_unfinished(folder)?;
+        files::remove_unfinished(&folder.join(METADATA))?;
         if repo.metadata(TIMESTAMP).exists() {
             repo.current = Some(repo.read_current()?);
         }
@@ -164,6 +176,46 @@ impl Repo {
     /// The files that it offers.
     pub fn targets(&self) -> HashMap<TargetName, Target> {
         self.current.as_ref().map(|current| current.targets.role().targets.clone()).unwrap_or_default()
+    }
+
+    /// Where a file is that it offers.
+    pub fn path_of(&self, name: &str) -> Option<PathBuf> {
+        let targets = &self.current.as_ref()?.targets.role().targets;
+        let (_, target) = targets.iter().find(|(listed, _)| listed.raw() == name)?;
+        Some(self.place(name, target))
+    }
+
+    /// Moves a finished file to its place, where nothing refers to it yet; gives what the list is to say of it.
+    pub fn add_target(&self, name: &str, from: &Path) -> Result<Target, Error> {
+        let failed = |operation| Error::file(operation, from);
+        let mut file = File::open(from).map_err(failed("open"))?;
+        let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
+        let mut length = 0;
+        loop {
+            let count = file.read(&mut buffer).map_err(failed("read"))?;
+            if count == 0 {
+                break;
+            }
+            hash.update(&buffer[..count]);
+            length += count as u64;
+        }
+        file.sync_all().map_err(failed("sync"))?;
+        let hashes = hashes(hash.finalize().to_vec());
+        let target = Target { length, hashes, custom: HashMap::new(), _extra: HashMap::new() };
+        let to = self.place(name, &target);
+        fs::rename(from, &to).map_err(Error::file("move into place", &to))?;
+        sync_folder(&self.folder.join(TARGETS))?;
+        Ok(target)
+    }
+
+    /// A folder inside for what is being made.
+    pub fn scratch(&self) -> Result<tempfile::TempDir, Error> {
+        let made = tempfile::Builder::new().prefix(files::UNFINISHED).tempdir_in(&self.folder);
+        made.map_err(Error::file("make a folder in", &self.folder))
+    }
+
+    fn place(&self, name: &str, target: &Target) -> PathBuf {
+        self.folder.join(TARGETS).join(format!("{}.{name}", digest::hex(&target.hashes.sha256)))
     }
 
     /// Signs and writes a change; without one, what is close to its end is signed anew.
@@ -327,6 +379,12 @@ pub enum Error {
     /// There is no repository.
     #[error("{} is not a repository: `coracle keys init` makes one", folder.display())]
     NoRepository {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Somebody else changes it right now.
+    #[error("{} is being changed by another command", folder.display())]
+    Busy {
         /// The folder.
         folder: PathBuf,
     },

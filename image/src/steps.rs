@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::Error;
-
 /// What a build has to say while it goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -37,12 +35,12 @@ impl<'r> Steps<'r> {
     }
 
     /// Runs one step; `describe` says what came of it.
-    pub fn run<T>(
+    pub fn run<T, E>(
         &mut self,
         step: &'static str,
-        work: impl FnOnce(&mut dyn FnMut(String)) -> Result<T, Error>,
+        work: impl FnOnce(&mut dyn FnMut(String)) -> Result<T, E>,
         describe: impl FnOnce(&T) -> String,
-    ) -> Result<T, Error> {
+    ) -> Result<T, E> {
         let began = Instant::now();
         let report = &mut *self.report;
         let value = work(&mut |text| report(Event::Note { step, text }))?;

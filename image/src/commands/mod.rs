@@ -7,6 +7,8 @@ pub mod inspect;
 pub mod keys;
 pub mod new;
 pub mod pack;
+pub mod publish;
 pub mod refresh;
 pub mod run;
 pub mod schema;
+pub mod withdraw;

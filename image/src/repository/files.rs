@@ -9,6 +9,9 @@ use serde::de::DeserializeOwned;
 
 use super::Error;
 
+/// How the name begins of what is not finished yet.
+pub(super) const UNFINISHED: &str = ".coracle-";
+
 pub(super) fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, Error> {
     Ok(serde_json::to_vec_pretty(value)?)
 }
@@ -32,7 +35,7 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut new = tempfile::Builder::new()
-        .prefix(".coracle-")
+        .prefix(UNFINISHED)
         .tempfile_in(folder)
         .map_err(Error::file("make a file in", folder))?;
     let written = new.write_all(bytes).and_then(|()| {
@@ -45,6 +48,18 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     sync_folder(folder)
 }
 
-fn sync_folder(folder: &Path) -> Result<(), Error> {
+pub(super) fn sync_folder(folder: &Path) -> Result<(), Error> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::file("sync", folder))
+}
+
+pub(super) fn remove_unfinished(folder: &Path) -> Result<(), Error> {
+    for entry in fs::read_dir(folder).map_err(Error::file("list", folder))? {
+        let path = entry.map_err(Error::file("list", folder))?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| name.starts_with(UNFINISHED)) {
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(Error::file("remove", &path))?;
+        }
+    }
+    Ok(())
 }

@@ -11,12 +11,13 @@ use coracle_trust::store::Store;
 use coracle_trust::transport::{self, Body, Chunks, Fault, Folder};
 use coracle_trust::{Client, Clock, Embedded, Limits, Transport, Versions};
 
+use super::files::UNFINISHED;
 use super::{Error, METADATA};
 
 /// Follows the repository as a machine would that knows its first root. `pending` are files of its metadata that are not
 /// written yet, by name.
 pub(super) fn look(repo: &Path, pending: &[(String, Vec<u8>)], now: Time) -> Result<Versions, Error> {
-    let scratch = tempfile::Builder::new().prefix(".coracle-").tempdir_in(repo);
+    let scratch = tempfile::Builder::new().prefix(UNFINISHED).tempdir_in(repo);
     let scratch = scratch.map_err(Error::file("make a folder in", repo))?;
     let root = repo.join(METADATA).join("1.root.json");
     let embedded = Embedded {

@@ -2,4 +2,5 @@
 
 mod keys;
 mod place;
+mod releases;
 mod versions;
