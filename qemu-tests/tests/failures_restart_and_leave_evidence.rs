@@ -23,15 +23,22 @@ fn failure(specimen: &Specimen) -> Result<(u16, Option<(Evidence, String)>), Err
     Ok((entry.attempts, entry.failure.clone()))
 }
 
-/// All that PID 1 took out of pstore.
-fn crash_records(specimen: &Specimen) -> Result<String, Error> {
+/// The next boot takes the record of the panic out of pstore, and counts it as evidence.
+fn the_next_boot_keeps(panic: &str, specimen: &Specimen) -> Result<(), Error> {
+    let mut machine = Machine::start(specimen.uefi())?;
+    machine.wait_for("coracle: crash records of an earlier boot saved", Deadline::seconds(BOOT))?;
+    machine.wait_for("confined: payload: serving", Deadline::seconds(BOOT))?;
+    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
+    let (_, failure) = failure(specimen)?;
+    assert!(matches!(failure, Some((Evidence::Pstore, _))), "{failure:?}");
     let disk = specimen.disk()?;
     let mut kept = String::new();
     for name in disk.state_names(CRASHES)? {
         let record = disk.state_file(&format!("{CRASHES}/{name}"))?.unwrap_or_default();
         kept += &String::from_utf8_lossy(&record);
     }
-    Ok(kept)
+    assert!(kept.contains(panic), "{kept}");
+    Ok(())
 }
 
 #[test]
@@ -64,14 +71,7 @@ fn a_panic_is_kept_for_whoever_asks() -> Result<(), Error> {
     let panic = "Kernel panic - not syncing: Out of memory";
     assert!(machine.console().text().contains(panic), "{}", machine.console().tail());
 
-    let mut machine = Machine::start(specimen.uefi())?;
-    machine.wait_for("coracle: crash records of an earlier boot saved", Deadline::seconds(BOOT))?;
-    machine.wait_for("confined: payload: serving", Deadline::seconds(BOOT))?;
-    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
-    let (_, failure) = failure(&specimen)?;
-    assert!(matches!(failure, Some((Evidence::Pstore, _))), "{failure:?}");
-    let kept = crash_records(&specimen)?;
-    assert!(kept.contains(panic), "{kept}");
+    the_next_boot_keeps(panic, &specimen)?;
 
     let mut machine = Machine::start(specimen.uefi())?;
     machine.wait_for("confined: payload: serving", Deadline::seconds(BOOT))?;
@@ -89,15 +89,7 @@ fn the_end_of_pid_1_is_a_panic_and_kept() -> Result<(), Error> {
     let panic = "Kernel panic - not syncing: Attempted to kill init!";
     assert!(machine.console().text().contains(panic), "{}", machine.console().tail());
 
-    let mut machine = Machine::start(specimen.uefi())?;
-    machine.wait_for("coracle: crash records of an earlier boot saved", Deadline::seconds(BOOT))?;
-    machine.wait_for("confined: payload: serving", Deadline::seconds(BOOT))?;
-    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
-    let (_, failure) = failure(&specimen)?;
-    assert!(matches!(failure, Some((Evidence::Pstore, _))), "{failure:?}");
-    let kept = crash_records(&specimen)?;
-    assert!(kept.contains(panic), "{kept}");
-    Ok(())
+    the_next_boot_keeps(panic, &specimen)
 }
 
 #[test]
