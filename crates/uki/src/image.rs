@@ -27,7 +27,9 @@ pub struct Section<'a> {
 pub struct Uki<'a> {
     sections: Vec<Section<'a>>,
     certificates: Option<&'a [u8]>,
-    checksum: Checksum,
+    file: &'a [u8],
+    stated: u32,
+    checksum_at: usize,
 }
 
 /// What a file's own checksum says of it.
@@ -64,18 +66,15 @@ impl<'a> Uki<'a> {
             None => None,
         };
         let stated = u32_at(file, headers.checksum(), "checksum")?;
-        let checksum = match (stated, checksum::of(file, headers.checksum())) {
-            (0, _) => Checksum::Absent,
-            (stated, found) if stated == found => Checksum::Matches,
-            (stated, found) => Checksum::Differs { stated, found },
-        };
+        let checksum_at = headers.checksum();
         let section = |header: crate::pe::Header| Section {
             data: &file[header.data()],
             vma: header.vma,
             size: header.virtual_size,
             name: header.name,
         };
-        Ok(Self { sections: headers.sections.into_iter().map(section).collect(), certificates, checksum })
+        let sections = headers.sections.into_iter().map(section).collect();
+        Ok(Self { sections, certificates, file, stated, checksum_at })
     }
 
     /// All sections in the order of the section table.
@@ -88,9 +87,13 @@ impl<'a> Uki<'a> {
         self.sections.iter().find(|section| section.name == name).map(|section| section.data)
     }
 
-    /// Whether the file is as its own checksum says. Anybody can make one: it speaks of damage, never of intent.
+    /// Whether the file is as its own checksum says. Reads all of it. Anybody can make one: it speaks of damage, never of intent.
     pub fn checksum(&self) -> Checksum {
-        self.checksum
+        match (self.stated, checksum::of(self.file, self.checksum_at)) {
+            (0, _) => Checksum::Absent,
+            (stated, found) if stated == found => Checksum::Matches,
+            (stated, found) => Checksum::Differs { stated, found },
+        }
     }
 
     /// The unverified certificate table (the Secure Boot signature), if the file has one.

@@ -33,7 +33,7 @@ pub(crate) fn run(facts: &mut Facts) -> Result<(), Error> {
     if let Err(error) = clear(Path::new("/"), Path::new(paths::INIT)) {
         warning!("initramfs not freed error={:?}", Chain(&error).to_string());
     }
-    // `/proc/1/exe` leads to the program below the root; nothing that it leads shall write.
+    // `/proc/1/exe` leads to the program below the root: nobody shall write to it.
     mount_remount("/", MountFlags::BIND | MountFlags::RDONLY, "")
         .map_err(Error::on("protect", paths::INIT))?;
     mount_move(".", "/").map_err(Error::on("move", NEW_ROOT))?;
