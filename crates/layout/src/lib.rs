@@ -1,10 +1,11 @@
 //! The words that the parts of Coracle share.
 //!
-//! Slots, versions, root hashes, the partitions of the disk, paths, the words of the kernel command line and the
-//! boot record. Nothing in here opens a file: bytes and text come in, values go out.
+//! Slots, versions, root hashes, the partitions of the disk, paths, the words of the kernel command line, the
+//! boot record, and what the updater says to PID 1. Nothing in here opens a file: bytes and text come in, values go out.
 
 pub mod boot_record;
 pub mod cmdline;
+pub mod control;
 pub mod partition;
 pub mod paths;
 mod root_hash;

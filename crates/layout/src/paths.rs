@@ -27,3 +27,19 @@ pub const RUN_NETD: &str = "/run/netd";
 /// Its name servers. `/etc/resolv.conf` leads here, and containers are shown this very file: it is there before anything is
 /// started, and is written in place.
 pub const RESOLV_CONF: &str = "/run/netd/resolv.conf";
+/// Where PID 1 takes what the updater wants of it.
+pub const CONTROL: &str = "/run/coracle/control";
+/// How the image wants its machine kept up to date: settings, trusted root, certificates. Without it there is no updater.
+pub const UPDATE: &str = "/usr/share/coracle/update";
+/// In [`UPDATE`]: the settings, as `coracle_rollout::Settings` writes them.
+pub const UPDATE_SETTINGS: &str = "settings.json";
+/// In [`UPDATE`]: the root metadata that trust begins with.
+pub const UPDATE_ROOT: &str = "root.json";
+/// In [`UPDATE`]: certificates, in PEM, of the authorities that a server's may come from. Not always there.
+pub const UPDATE_AUTHORITIES: &str = "authorities.pem";
+/// What the updater keeps across boots.
+pub const STATE_UPDATER: &str = "/var/lib/coracle/updater";
+/// What the updater tells other programs; its socket for the operator.
+pub const RUN_UPDATER: &str = "/run/updater";
+/// Where the updater's part that talks to servers takes requests.
+pub const FETCH: &str = "/run/fetch/socket";

@@ -17,6 +17,7 @@ pub mod manifest;
 pub mod orders;
 pub mod poll;
 pub mod select;
+pub mod settings;
 pub mod system;
 mod text;
 pub mod time;
@@ -26,6 +27,7 @@ pub mod window;
 
 pub use label::Line;
 pub use manifest::Manifest;
+pub use settings::Settings;
 pub use system::{Epoch, System};
 pub use time::Time;
 pub use trusted::Trusted;
