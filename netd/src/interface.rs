@@ -1,11 +1,11 @@
 //! One interface: what the kernel says of it, what it shall have, and when to look at it again.
 
+use coracle_log::{Chain, List, info, warning};
 use coracle_netlink::{Index, Link};
 
 use crate::{
     changes::Lifetimes,
     ip::{Config, Static, is_name},
-    log::{Chain, List, info, warning},
     report::{Line, State},
     session::{News, Session},
     settings::{Settings, Source},

@@ -9,7 +9,6 @@ mod datagram;
 mod error;
 mod interface;
 mod ip;
-mod log;
 mod network;
 mod report;
 mod session;
@@ -35,9 +34,9 @@ use nix::{
     fcntl::{Flock, FlockArg},
 };
 
+use coracle_log::{Chain, error, warning};
 use error::Error;
 use ip::Config;
-use log::{Chain, error, warning};
 use network::Network;
 
 /// Bytes of a kernel command line that are read; x86 takes 2048.

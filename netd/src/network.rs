@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, convert::Infallible, os::fd::AsFd, path::PathBuf};
 
+use coracle_log::{Chain, info, warning};
 use coracle_netlink::{Address, Errno, Events, Index, Link, Message, Requests, Route};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -11,7 +12,6 @@ use crate::{
     error::Error,
     interface::{Interface, Role},
     ip::Config,
-    log::{Chain, info, warning},
     report::{Names, Report},
     session::Session,
 };

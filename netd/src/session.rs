@@ -6,16 +6,12 @@ use std::{
 };
 
 use coracle_dhcp::{Client, Effect, Event, Lease};
+use coracle_log::{Chain, warning};
 use coracle_netlink::Index;
 use nix::errno::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use crate::{
-    datagram::MAX_LEN,
-    error::Error,
-    log::{Chain, warning},
-    transport::Transport,
-};
+use crate::{datagram::MAX_LEN, error::Error, transport::Transport};
 
 /// Messages that may be sent in this many seconds. A server that refuses what it has just offered would otherwise keep us
 /// asking as fast as it answers; what is not sent is sent when the client tries again.

@@ -5,7 +5,7 @@ mod common;
 
 use common::disk::{Disk, Event, Flushes, ROOT_A, Record, TREE_A};
 use common::{Holds, OpsFile, Random, Scene, cases};
-use coracle_updater::Remedy;
+use coracle_updater::slot::Remedy;
 
 /// Another one each time, unless it is given; printed.
 fn seed() -> u64 {

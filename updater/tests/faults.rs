@@ -9,7 +9,7 @@ use common::disk::{Fault, ROOT_A, ROOT_B, TREE_B};
 use common::{BLOCK, Holds, OpsFile, PACE, Random, Root, Scene, Untouchable, cases, target};
 use coracle_layout::{RootHash, Slot};
 use coracle_ops::{Error as OpsError, Hash, Identity, Kind};
-use coracle_updater::{Bodies, Checkpoint, Error, Job, Pace, Remedy, Stored, Target};
+use coracle_updater::slot::{Bodies, Checkpoint, Error, Job, Pace, Remedy, Stored, Target};
 use proptest::prelude::*;
 
 const EIO: i32 = 5;
@@ -280,7 +280,7 @@ fn an_agent_that_was_restarted_seals_what_is_there() {
 fn what_reads_back_different_is_not_sealed() {
     /// Gives a wrong bit past the cache: the disk did not take what it was given.
     struct Rotten<'d>(common::disk::Part<'d>, Option<u64>);
-    impl coracle_updater::BlockDevice for Rotten<'_> {
+    impl coracle_updater::slot::BlockDevice for Rotten<'_> {
         fn size(&self) -> u64 {
             self.0.size()
         }

@@ -8,7 +8,7 @@ use common::{BLOCK, OpsFile, Random, Root};
 use coracle_fence::allocator::Counted;
 use coracle_layout::Slot;
 use coracle_ops::{Hash, MEMORY};
-use coracle_updater::{Folder, Job, Stored, Target};
+use coracle_updater::slot::{Job, Stored, Target, checkpoint_in};
 
 #[global_allocator]
 static HEAP: Counted = Counted::new();
@@ -37,7 +37,7 @@ fn an_installation_stays_within_its_bounds() {
         fs::write(path.join("root-a"), &running.bytes).unwrap();
         (file.header, new.hash, running.hash)
     };
-    let store = Folder::open(path).unwrap();
+    let store = checkpoint_in(path).unwrap();
     let source = fs::File::open(path.join("root-a")).unwrap();
     let mut bodies = Stored(fs::File::open(path.join("delta")).unwrap());
 

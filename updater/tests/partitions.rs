@@ -9,7 +9,8 @@ use common::disk::{ROOT_A, TREE_A};
 use common::{OpsFile, Scene, choosable, whole};
 use coracle_layout::Slot;
 use coracle_layout::partition::Partition;
-use coracle_updater::{BlockDevice, Error, Folder, PartitionDevice, Remedy, Store, Stored, Target};
+use coracle_updater::keep::Store;
+use coracle_updater::slot::{BlockDevice, Error, PartitionDevice, Remedy, Stored, Target, checkpoint_in};
 
 /// A folder with a file for each partition of the scene's disk, and one for checkpoints.
 fn folder(scene: &Scene) -> tempfile::TempDir {
@@ -38,7 +39,7 @@ fn a_delta_is_installed_beside_what_runs() {
         let path = folder.path();
         let running = [Partition::Root(Slot::A), Partition::Verity(Slot::A)];
         let before = running.map(|which| read(path, which));
-        let store = Folder::open(&path.join("state")).unwrap();
+        let store = checkpoint_in(&path.join("state")).unwrap();
         let job = scene.job(file);
         let target = Target::open(Slot::A, |which| node(path, which)).unwrap();
         assert_eq!(target.slot(), Slot::B);
@@ -121,7 +122,7 @@ fn an_ops_file_may_be_a_file() {
     let path = folder.path();
     fs::write(path.join("delta"), bytes).unwrap();
     let file = fs::File::open(path.join("delta")).unwrap();
-    let store = Folder::open(&path.join("state")).unwrap();
+    let store = checkpoint_in(&path.join("state")).unwrap();
     let source = fs::File::open(node(path, Partition::Root(Slot::A))).unwrap();
     let job = scene.job(&scene.delta);
     let target = Target::open(Slot::A, |which| node(path, which)).unwrap();

@@ -4,7 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::io;
 
 use coracle_ops::ReadAt;
-use coracle_updater::{BlockDevice, Store};
+use coracle_updater::keep::Store;
+use coracle_updater::slot::BlockDevice;
 
 use super::Random;
 

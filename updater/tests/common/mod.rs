@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use coracle_layout::{RootHash, Slot, VERITY_SALT};
 use coracle_ops::build::{Image, delta, full};
 use coracle_ops::{Hash, Header, Identity, ReadAt};
-use coracle_updater::{Error, Job, Pace, Sealed, Stored, Target};
+use coracle_updater::slot::{Error, Job, Pace, Sealed, Stored, Target};
 use coracle_verity::{
     DataBlocks, SUPERBLOCK_LEN, Salt, Superblock, build, hash_area_len, top_block_hash, verify,
 };

@@ -1,14 +1,15 @@
 //! The slot that is written, and how far it is: each state is a type, and the next one is made from it.
 
 use coracle_layout::partition::Partition;
-use coracle_layout::{RootHash, Slot};
-use coracle_verity::{BLOCK, hash_area_len};
+use coracle_layout::{RootHash, Slot, VERITY_SALT};
+use coracle_verity::{BLOCK, DataBlocks, Superblock, hash_area_len, top_block_hash};
 
-use crate::checkpoint::Checkpoint;
-use crate::device::{BlockDevice, Origin, Part};
-use crate::error::Error;
-use crate::job::Job;
-use crate::store::{self, Store};
+use crate::keep::Store;
+use crate::slot::checkpoint::Checkpoint;
+use crate::slot::device::{BlockDevice, Origin, Part};
+use crate::slot::error::Error;
+use crate::slot::job::Job;
+use crate::slot::store;
 
 /// Superblock and top block of the tree: without either, stage 1 passes the slot over.
 const TREE_HEAD: usize = 2 * BLOCK;
@@ -40,19 +41,63 @@ impl<D: BlockDevice> Target<D> {
         self.slot
     }
 
-    /// Holds the job against the sizes of the partitions. Nothing is changed.
+    /// Whether a root of so many blocks fits, with its tree.
     ///
     /// # Errors
     /// [`Error::TooSmall`].
-    pub fn plan<'j>(self, job: &'j Job<'j>) -> Result<Planned<'j, D>, Error> {
-        let area = hash_area_len(job.superblock.data_blocks).max(TREE_HEAD as u64);
-        for (part, needs) in [(&self.root, job.header.target().len), (&self.tree, area)] {
+    pub fn fits(&self, data: DataBlocks) -> Result<(), Error> {
+        let area = hash_area_len(data).max(TREE_HEAD as u64);
+        for (part, needs) in [(&self.root, data.get().saturating_mul(BLOCK as u64)), (&self.tree, area)] {
             let has = part.device.size();
             if has < needs {
                 return Err(Error::TooSmall { partition: part.which.label(), has, needs });
             }
         }
+        Ok(())
+    }
+
+    /// Holds the job against the sizes of the partitions. Nothing is changed.
+    ///
+    /// # Errors
+    /// [`Error::TooSmall`].
+    pub fn plan<'j>(self, job: &'j Job<'j>) -> Result<Planned<'j, D>, Error> {
+        self.fits(job.superblock.data_blocks)?;
         Ok(Planned(Under { job, target: self }))
+    }
+
+    /// The root that can be chosen from it, if one can: what stage 1 would say.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn content(&self) -> Result<Option<RootHash>, Error> {
+        let mut head = [0; TREE_HEAD];
+        self.tree.read(&mut head, 0, Origin::Nearest)?;
+        let parsed = head.first_chunk().map(Superblock::parse);
+        let (Some(Ok(superblock)), Some(top)) = (parsed, head.last_chunk::<BLOCK>()) else { return Ok(None) };
+        let is_ours = superblock.salt.as_bytes() == VERITY_SALT && self.fits(superblock.data_blocks).is_ok();
+        Ok(is_ours.then(|| RootHash::new(top_block_hash(&VERITY_SALT, top))))
+    }
+
+    /// Makes sure that nothing in it can be chosen.
+    ///
+    /// 1. The checkpoint is removed, as what it speaks of is about to go. Power lost here means: the slot is as it was.
+    /// 2. The head of the tree, superblock and top block, is zeroed and flushed. Power lost here means: as it was, or it cannot
+    ///    be chosen, with its data untouched.
+    /// 3. The head of the root is zeroed and flushed. Power lost here means: it cannot be chosen.
+    ///
+    /// # Errors
+    /// [`Error::Device`], [`Error::Checkpoint`].
+    pub fn poison(&self, store: &impl Store) -> Result<(), Error> {
+        store::remove(store)?;
+        self.behead()?;
+        self.root.write(&[0; ROOT_HEAD], 0)?;
+        self.root.flush()
+    }
+
+    /// The slot cannot be chosen any more: the head of the tree is zeros, durably.
+    pub(crate) fn behead(&self) -> Result<(), Error> {
+        self.tree.write(&[0; TREE_HEAD], 0)?;
+        self.tree.flush()
     }
 }
 
@@ -64,12 +109,6 @@ pub(crate) struct Under<'j, D> {
 }
 
 impl<D: BlockDevice> Under<'_, D> {
-    /// The slot cannot be chosen any more: the head of the tree is zeros, durably.
-    pub fn behead(&self) -> Result<(), Error> {
-        self.target.tree.write(&[0; TREE_HEAD], 0)?;
-        self.target.tree.flush()
-    }
-
     /// Whether it has no superblock at all.
     pub fn is_poisoned(&self) -> Result<bool, Error> {
         let mut block = [0; BLOCK];
@@ -115,20 +154,12 @@ impl<'j, D: BlockDevice> Planned<'j, D> {
         self.poison(store)
     }
 
-    /// Begins anew.
-    ///
-    /// 1. The checkpoint is removed, as what it speaks of is about to go. Power lost here means: the slot is as it was.
-    /// 2. The head of the tree, superblock and top block, is zeroed and flushed. Power lost here means: as it was, or it cannot
-    ///    be chosen, with its data untouched.
-    /// 3. The head of the root is zeroed and flushed. Power lost here means: it cannot be chosen.
+    /// Begins anew: [`Target::poison`].
     ///
     /// # Errors
     /// [`Error::Device`], [`Error::Checkpoint`].
     pub fn poison(self, store: &impl Store) -> Result<Poisoned<'j, D>, Error> {
-        store::remove(store)?;
-        self.0.behead()?;
-        self.0.target.root.write(&[0; ROOT_HEAD], 0)?;
-        self.0.target.root.flush()?;
+        self.0.target.poison(store)?;
         Ok(Poisoned { under: self.0, done: 0 })
     }
 

@@ -1,4 +1,4 @@
-//! What this program says: one line a fact on standard error, a constant message and then its fields.
+//! What a service of the host says: one line a fact on standard error, which PID 1 reads; a constant message, then its fields.
 
 use std::{
     fmt,
@@ -10,7 +10,7 @@ const MAX_LINE: usize = 500;
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Level {
+pub enum Level {
     /// Someone must act.
     Error,
     /// Degraded, but going on.
@@ -20,7 +20,7 @@ pub(crate) enum Level {
 }
 
 /// Writes one line; `error!` and its siblings call it.
-pub(crate) fn line(level: Level, message: fmt::Arguments<'_>) {
+pub fn line(level: Level, message: fmt::Arguments<'_>) {
     let level = match level {
         Level::Error => "error",
         Level::Warn => "warn",
@@ -34,7 +34,7 @@ pub(crate) fn line(level: Level, message: fmt::Arguments<'_>) {
 }
 
 /// An error with its causes, on one line.
-pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
+pub struct Chain<'a>(pub &'a dyn std::error::Error);
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -49,7 +49,7 @@ impl fmt::Display for Chain<'_> {
 }
 
 /// A list on one word; `-` if it is empty.
-pub(crate) struct List<'a, T>(pub(crate) &'a [T]);
+pub struct List<'a, T>(pub &'a [T]);
 
 impl<T: fmt::Display> fmt::Display for List<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,15 +60,17 @@ impl<T: fmt::Display> fmt::Display for List<'_, T> {
 }
 
 /// Someone must act.
+#[macro_export]
 macro_rules! error {
-    ($($arg:tt)*) => { $crate::log::line($crate::log::Level::Error, format_args!($($arg)*)) };
+    ($($arg:tt)*) => { $crate::line($crate::Level::Error, format_args!($($arg)*)) };
 }
 /// Degraded, but going on.
+#[macro_export]
 macro_rules! warning {
-    ($($arg:tt)*) => { $crate::log::line($crate::log::Level::Warn, format_args!($($arg)*)) };
+    ($($arg:tt)*) => { $crate::line($crate::Level::Warn, format_args!($($arg)*)) };
 }
 /// A state changed.
+#[macro_export]
 macro_rules! info {
-    ($($arg:tt)*) => { $crate::log::line($crate::log::Level::Info, format_args!($($arg)*)) };
+    ($($arg:tt)*) => { $crate::line($crate::Level::Info, format_args!($($arg)*)) };
 }
-pub(crate) use {error, info, warning};

@@ -4,7 +4,7 @@ use coracle_layout::{RootHash, VERITY_SALT};
 use coracle_ops::{Hash, Header};
 use coracle_verity::{DataBlocks, Salt, Superblock};
 
-use crate::error::Error;
+use crate::slot::error::Error;
 
 const BLOCK: u64 = coracle_verity::BLOCK as u64;
 
@@ -22,7 +22,7 @@ impl Pace {
     pub const MACHINE: Self = Self { piece: 1 << 20, checkpoint: 32 << 20 };
 }
 
-/// A root, and the ops file that makes it. One that is made fits the machine; whether it fits the slot, [`crate::Target::plan`] says.
+/// A root, and the ops file that makes it. One that is made fits the machine; whether it fits the slot, [`crate::slot::Target::plan`] says.
 #[derive(Debug, Clone)]
 pub struct Job<'h> {
     pub(crate) header: &'h Header,

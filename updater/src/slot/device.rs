@@ -4,7 +4,7 @@ use std::io;
 
 use coracle_layout::partition::Partition;
 
-use crate::error::{Error, Operation};
+use crate::slot::error::{Error, Operation};
 
 /// One partition, or what stands for it in a test.
 pub trait BlockDevice {

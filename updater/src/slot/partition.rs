@@ -10,9 +10,9 @@ use coracle_layout::partition::Partition;
 use rustix::fs::{Advice, FlockOperation, OFlags, fadvise, flock};
 use rustix::io::Errno;
 
-use crate::device::BlockDevice;
-use crate::error::Error;
-use crate::target::Target;
+use crate::slot::device::BlockDevice;
+use crate::slot::error::Error;
+use crate::slot::target::Target;
 
 /// What reading past the cache asks of memory, place and length, on any disk in use.
 const ALIGNMENT: usize = 4096;

@@ -5,11 +5,12 @@ use std::ops::Range;
 
 use coracle_ops::{Applier, MAX_BODY, ReadAt, Request};
 
-use crate::device::BlockDevice;
-use crate::error::Error;
-use crate::store::{self, Store};
-use crate::stream::Stream;
-use crate::target::{Poisoned, Under, Written};
+use crate::keep::Store;
+use crate::slot::device::BlockDevice;
+use crate::slot::error::Error;
+use crate::slot::store;
+use crate::slot::stream::Stream;
+use crate::slot::target::{Poisoned, Under, Written};
 
 /// An ops file that can be read in ranges: a server's, or a local one.
 pub trait Bodies {

@@ -4,8 +4,8 @@ use std::io;
 
 use coracle_ops::ReadAt;
 
-use crate::device::{BlockDevice, Origin, Part};
-use crate::error::Error;
+use crate::slot::device::{BlockDevice, Origin, Part};
+use crate::slot::error::Error;
 
 /// What is written, and at its end what is not yet: reading it makes no difference between the two.
 pub(crate) struct Stream<'d, D> {

@@ -3,11 +3,12 @@
 use coracle_layout::{RootHash, Slot};
 use coracle_verity::{BLOCK, Error as Verity, build_unsealed, verify};
 
-use crate::device::{BlockDevice, Origin};
-use crate::error::{Error, Operation};
-use crate::reader::{Reader, Writer};
-use crate::store::{self, Store};
-use crate::target::{Under, Written};
+use crate::keep::Store;
+use crate::slot::device::{BlockDevice, Origin};
+use crate::slot::error::{Error, Operation};
+use crate::slot::reader::{Reader, Writer};
+use crate::slot::store;
+use crate::slot::target::{Under, Written};
 
 /// A slot that holds this root, read back from the disk block by block. Stage 1 will find it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,7 @@ impl<D: BlockDevice> Under<'_, D> {
     fn prove(&self) -> Result<(), Error> {
         let (root, tree, piece) = (&self.target.root, &self.target.tree, self.job.pace.piece);
         if !self.is_poisoned()? {
-            self.behead()?;
+            self.target.behead()?;
         }
         // Not for granted: who zeroed it may have been killed before the flush.
         tree.flush()?;

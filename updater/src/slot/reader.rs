@@ -4,7 +4,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use coracle_verity::{BLOCK, Block};
 
-use crate::device::{BlockDevice, Origin, Part};
+use crate::slot::device::{BlockDevice, Origin, Part};
 
 /// Reads a partition in aligned pieces, of which it keeps one.
 pub(crate) struct Reader<'d, D> {
