@@ -14,6 +14,7 @@ mod fleet;
 pub mod label;
 pub mod machine;
 pub mod manifest;
+pub mod operator;
 pub mod orders;
 pub mod poll;
 pub mod select;

@@ -86,6 +86,29 @@ pub enum Act {
     Discard(Undo),
 }
 
+impl Act {
+    /// What is being done, for people.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::Rest { .. } => "waits",
+            Self::Prepare { .. } => "prepares the other slot",
+            Self::Write { form: Form::Delta, .. } => "writes what changed to the other slot",
+            Self::Write { form: Form::Full, .. } => "writes the whole root to the other slot",
+            Self::Verify { .. } => "verifies the other slot",
+            Self::FetchUki { .. } => "fetches the kernel image",
+            Self::TakeLock => "asks for the fleet's lock",
+            Self::Drain => "waits for the workloads to end",
+            Self::Activate { .. } => "makes the new system the next to boot",
+            Self::Reboot => "reboots",
+            Self::Watch => "watches the health gates of a system on trial",
+            Self::Bless { .. } => "makes the running system good",
+            Self::Recover(_) => "watches the health gates after a rollback",
+            Self::ReleaseLock => "gives the fleet's lock back",
+            Self::Discard(_) => "removes an update that is not wanted",
+        }
+    }
+}
+
 /// How a system comes to boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {

@@ -1,5 +1,7 @@
 //! What a machine tells of its update: what it does or waits for, and until when.
 
+use std::fmt;
+
 use super::{
     act::Act,
     context::Context,
@@ -9,7 +11,7 @@ use super::{
     state::State,
 };
 use crate::{
-    select::{Choice, Fault},
+    select::{Choice, Fault, Obstacle},
     time::Time,
 };
 
@@ -37,6 +39,40 @@ pub enum Status {
     Failed(Trouble, Time),
     /// This is being done.
     Doing(Act),
+}
+
+impl Status {
+    /// Until when, where that is known.
+    pub fn until(&self) -> Option<Time> {
+        match self {
+            Self::Chosen(Choice::Wait { obstacle: Obstacle::Wave { until }, .. }) => Some(*until),
+            Self::TooSoon(until) | Self::Again(until) | Self::Failed(_, until) => Some(*until),
+            Self::Gate { until, .. } => *until,
+            Self::Unasked | Self::Chosen(_) | Self::Fault(_) | Self::Doing(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unasked => f.write_str("waits for an answer from the repository"),
+            Self::Chosen(Choice::UpToDate) => f.write_str("up to date"),
+            Self::Chosen(Choice::Take(offer)) => write!(f, "takes {}", offer.system.version),
+            Self::Chosen(Choice::Wait { version, obstacle }) => {
+                write!(f, "does not take {version}: {obstacle}")
+            }
+            Self::Chosen(Choice::PinNotOffered(version)) => {
+                write!(f, "is pinned to {version}, which is not offered")
+            }
+            Self::TooSoon(_) => f.write_str("waits, as the last update began not long ago"),
+            Self::Fault(fault) => write!(f, "{fault}"),
+            Self::Gate { reason, .. } => write!(f, "waits for {reason}"),
+            Self::Again(_) => f.write_str("waits for the next attempt"),
+            Self::Failed(trouble, _) => write!(f, "waits after a failure: {trouble}"),
+            Self::Doing(act) => f.write_str(act.words()),
+        }
+    }
 }
 
 impl State {
@@ -74,7 +110,6 @@ mod tests {
     use crate::{
         machine::{Approval, Tries, tests::Setting},
         orders::Hold,
-        select::Obstacle,
         window::Schedule,
     };
 
