@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{label::Line, machine::Approval, system::Epoch, text, time::Time, window::Schedule};
 
+pub mod check;
+
 /// The longest settings, in bytes.
 pub const MAX_BYTES: usize = 64 << 10;
 /// The most of each: addresses of the repository, time servers, gates.
@@ -50,6 +52,9 @@ pub struct Settings {
     /// Servers of the time, `HOST` or `HOST:PORT`; none: the machine's clock is never sure.
     #[serde(default)]
     pub time_servers: Vec<String>,
+    /// The server that HTTP requests go through, an `http` address; absent: straight to their servers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
     /// How a new system proves itself.
     pub health: Health,
 }
@@ -160,38 +165,20 @@ impl Settings {
         Duration::from_secs(self.min_between_seconds.into())
     }
 
-    fn check(&self) -> Result<(), BadSettings> {
-        let gate = |gate: &Gate| match gate {
-            Gate::Http(text) | Gate::Tcp(text) | Gate::File(text) | Gate::Container(text) => text.clone(),
-        };
-        let gates: Vec<String> = self.health.gates.iter().map(gate).collect();
-        let url = self.lock.as_ref().map(|Lock::FleetLock { url, .. }| url);
-        let texts = self.repositories.iter().chain(&self.time_servers).chain(&gates).chain(url);
-        let is_text = |text: &String| {
-            (1..=MAX_ADDRESS).contains(&text.len()) && !text.chars().any(|c| c.is_control() || c == ' ')
-        };
-        let few = |count: usize| count <= MAX_LISTED;
-        for (holds, what) in [
-            (!self.repositories.is_empty(), "at least one repository"),
-            (few(self.repositories.len()), "at most 16 repositories"),
-            (few(self.time_servers.len()), "at most 16 time servers"),
-            (few(gates.len()), "at most 16 gates"),
-            (self.place_permille.is_none_or(|place| place <= 1000), "a place of at most 1000"),
-            (texts.into_iter().all(is_text), "an address of 1 to 512 bytes, without blanks"),
-            (self.lock.as_ref().is_none_or(has_group), "a group of letters, digits, '.' and '-'"),
-        ] {
-            if !holds {
-                return Err(BadSettings::Range { what });
-            }
-        }
-        Ok(())
+    /// Whether all of it can be meant.
+    pub fn check(&self) -> Result<(), BadSettings> {
+        check::repositories(self.repositories.len())?;
+        self.repositories.iter().try_for_each(|address| check::repository(address))?;
+        check::time_servers(self.time_servers.len())?;
+        self.time_servers.iter().try_for_each(|server| check::time_server(server))?;
+        check::gates(self.health.gates.len())?;
+        self.health.gates.iter().try_for_each(check::gate)?;
+        self.schedule.windows.iter().try_for_each(check::window)?;
+        self.schedule.blackouts.iter().try_for_each(check::blackout)?;
+        self.lock.iter().try_for_each(check::lock)?;
+        self.proxy.iter().try_for_each(|address| check::proxy(address))?;
+        check::place(self.place_permille)
     }
-}
-
-/// As the FleetLock protocol wants it.
-fn has_group(lock: &Lock) -> bool {
-    let Lock::FleetLock { group, .. } = lock;
-    !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte))
 }
 
 #[cfg(test)]
@@ -226,10 +213,10 @@ mod tests {
         };
         assert!(with("\"epoch\"", "\"epok\"").starts_with("epok"));
         assert_eq!(with("\"https://updates.example.org/\"", ""), "at least one repository");
-        assert_eq!(
-            with("https://updates.example.org/", "a b"),
-            "an address of 1 to 512 bytes, without blanks"
-        );
+        assert!(with("https://updates.example.org/", "a b").starts_with("a repository is"));
+        let blackout = r#""schedule": {"blackouts": [{"from": "2026-12-27", "to": "2026-12-24"}]}, "epoch""#;
+        assert_eq!(with("\"epoch\"", blackout), "a blackout ends on its first day or later");
+        assert_eq!(with("\"epoch\"", "\"place_permille\": 1001, \"epoch\""), "a place is at most 1000");
         assert!(Settings::parse(&vec![b' '; MAX_BYTES + 1]).is_err());
     }
 }
