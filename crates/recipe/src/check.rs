@@ -1,5 +1,8 @@
 //! From document to recipe: ranges, and what must agree with what. Goes on after a fault, so that all are found.
 
+mod proof;
+mod update;
+
 use crate::document::{At, Boot, Console, Document, EmbeddedImage, File, Image, Kernel, State};
 use crate::findings::{Code, Report};
 use crate::recipe::{self, Arch, Format, KernelProfile, KernelSource, OnStateFailure, Recipe, RootPath};
@@ -40,6 +43,18 @@ pub(crate) fn check(document: Document, report: &mut Report<'_>) -> Option<Recip
     let on_state_failure = check.or(on_failure.as_ref(), OnStateFailure::Recover, words::on_failure);
     let Boot { deadline } = document.boot.unwrap_or_default();
     let boot_deadline = check.or(deadline.as_ref(), Deadline::DEFAULT, Deadline::parse);
+    let update = match &document.update {
+        None => Some(None),
+        Some(wire) => {
+            let image = update::Image {
+                name: document.name.as_ref(),
+                version,
+                arch: "x86_64",
+                boot_deadline: boot_deadline.unwrap_or(Deadline::DEFAULT),
+            };
+            check.update(wire, &image).map(Some)
+        }
+    };
     Some(Recipe {
         name: name?,
         version: version?,
@@ -52,6 +67,7 @@ pub(crate) fn check(document: Document, report: &mut Report<'_>) -> Option<Recip
         console: console?,
         on_state_failure: on_state_failure?,
         boot_deadline: boot_deadline?,
+        update: update?,
     })
 }
 
@@ -70,21 +86,19 @@ impl Check<'_, '_> {
     ) -> Option<T> {
         match value {
             Some(value) => self.take(value, parse),
-            None => {
-                if self.complete {
-                    let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
-                    let example = crate::template::example(section, name)
-                        .unwrap_or_else(|| format!("{name} = \"...\""));
-                    self.report.add(
-                        Code::Missing,
-                        0..0,
-                        format!("`{key}` is missing"),
-                        format!("add `{example}`"),
-                    );
-                }
-                None
-            }
+            None => self.missing(key),
         }
+    }
+
+    /// Reports that a key is not there; never gives a value.
+    fn missing<T>(&mut self, key: &str) -> Option<T> {
+        if self.complete {
+            let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
+            let example =
+                crate::template::example(section, name).unwrap_or_else(|| format!("{name} = \"...\""));
+            self.report.add(Code::Missing, 0..0, format!("`{key}` is missing"), format!("add `{example}`"));
+        }
+        None
     }
 
     /// A value that may be left out.

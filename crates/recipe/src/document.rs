@@ -3,9 +3,13 @@
 //! Every key is optional here: what must be present is decided in `check`, so that a missing key is one finding among others.
 //! The doc comments are the descriptions in the JSON Schema.
 
+mod update;
+
 use serde::Deserialize;
 use std::ops::Range;
 use toml::Spanned;
+
+pub(crate) use update::{Blackout, Gate, Health, Lock, Update, Window};
 
 /// A value and the bytes of the text that it came from.
 #[derive(Debug, Clone, Deserialize)]
@@ -69,6 +73,8 @@ pub(crate) struct Document {
     pub state: Option<State>,
     /// The boot.
     pub boot: Option<Boot>,
+    /// How machines are kept up to date; without it they are not.
+    pub update: Option<Update>,
 }
 
 /// The kernel to build.

@@ -9,6 +9,7 @@
 //! | `check` | from document to recipe: ranges and what must agree with what |
 //! | [`findings`] | faults with their place and remedy, for people and as JSON |
 //! | [`template`](mod@template) | the commented example for a new project |
+//! | `update` | what is wished for updates, as far as a recipe knows it |
 //! | `words` | the words a recipe chooses from |
 //! | `root_path` | paths inside the root and which are reserved |
 //! | `schema` | JSON Schema of the document (feature `schema`) |
@@ -22,6 +23,7 @@ mod root_path;
 #[cfg(feature = "schema")]
 mod schema;
 pub mod template;
+mod update;
 pub mod values;
 mod words;
 

@@ -5,7 +5,10 @@
 //! 3. The document is read; a value of the wrong type is reported and taken out, and the reading begins again, so that the
 //!    second one is found too. Each round removes a key, and there are at most [`ROUNDS`].
 
-use crate::document::{Boot, Console, Document, EmbeddedImage, EmbeddedPod, File, Image, Kernel, State};
+use crate::document::{
+    Blackout, Boot, Console, Document, EmbeddedImage, EmbeddedPod, File, Gate, Health, Image, Kernel, Lock,
+    State, Update, Window,
+};
 use crate::findings::{Code, Report};
 use crate::template;
 use serde::Deserialize;
@@ -45,7 +48,7 @@ pub(crate) fn read(text: &str, report: &mut Report<'_>) -> Option<Document> {
     }
     let span = table.span();
     let mut table = table.into_inner();
-    refuse_unknown(&mut table, report);
+    refuse_unknown(&mut table, "", report);
     for _ in 0..ROUNDS {
         let whole = Spanned::new(span.clone(), DeValue::Table(table.clone()));
         match Document::deserialize(ValueDeserializer::from(whole)) {
@@ -85,20 +88,35 @@ pub(crate) fn keys(section: &str) -> Option<&'static [&'static str]> {
         "console" => Some(fields::<Console>()),
         "state" => Some(fields::<State>()),
         "boot" => Some(fields::<Boot>()),
+        "update" => Some(fields::<Update>()),
+        "update.lock" => Some(fields::<Lock>()),
+        "update.windows" => Some(fields::<Window>()),
+        "update.blackouts" => Some(fields::<Blackout>()),
+        "update.health" => Some(fields::<Health>()),
+        "update.health.gates" => Some(fields::<Gate>()),
         _ => None,
     }
 }
 
-fn refuse_unknown(root: &mut DeTable<'_>, report: &mut Report<'_>) {
-    refuse_in(root, "", report);
-    for (key, value) in root.iter_mut() {
-        let section = key.get_ref().to_string();
+/// The name of a section within another.
+fn within(section: &str, key: &str) -> String {
+    if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
+}
+
+/// In a table and all tables in it. Of one that should not be there at all, only that is said.
+fn refuse_unknown(table: &mut DeTable<'_>, section: &str, report: &mut Report<'_>) {
+    refuse_in(table, section, report);
+    for (key, value) in table.iter_mut() {
+        let section = within(section, key.get_ref());
+        if keys(&section).is_none() {
+            continue;
+        }
         match value.get_mut() {
-            DeValue::Table(table) => refuse_in(table, &section, report),
+            DeValue::Table(table) => refuse_unknown(table, &section, report),
             DeValue::Array(array) => {
                 for element in array.iter_mut() {
                     if let DeValue::Table(table) = element.get_mut() {
-                        refuse_in(table, &section, report);
+                        refuse_unknown(table, &section, report);
                     }
                 }
             }
@@ -149,13 +167,14 @@ pub(crate) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
 /// Takes out the innermost key whose name or value holds the span; answers with its section and name.
 fn take_at(table: &mut DeTable<'_>, section: &str, at: &Range<usize>) -> Option<(String, String)> {
     for (key, value) in table.iter_mut() {
+        let section = within(section, key.get_ref());
         let taken = match value.get_mut() {
-            DeValue::Table(inner) => take_at(inner, key.get_ref(), at),
+            DeValue::Table(inner) => take_at(inner, &section, at),
             DeValue::Array(array) => array.iter_mut().find_map(|element| {
                 let DeValue::Table(inner) = element.get_mut() else {
                     return None;
                 };
-                take_at(inner, key.get_ref(), at)
+                take_at(inner, &section, at)
             }),
             _ => None,
         };
@@ -220,6 +239,12 @@ mod tests {
             ("console", "loglevel"),
             ("state", "on_failure"),
             ("boot", "deadline"),
+            ("update", "channel"),
+            ("update.lock", "group"),
+            ("update.windows", "days"),
+            ("update.blackouts", "from"),
+            ("update.health", "stable"),
+            ("update.health.gates", "tcp"),
             ("", "version"),
         ] {
             assert!(keys(section).is_some_and(|known| known.contains(&want)), "{section}");

@@ -1,6 +1,7 @@
 //! The checked recipe, as the builder uses it.
 
 pub use crate::root_path::RootPath;
+pub use crate::update::Update;
 use coracle_layout::OsVersion;
 
 use crate::values::{ByteLen, ConsoleDevice, Deadline, LogLevel, Mode, Name, Sha256, SourcePath};
@@ -31,6 +32,8 @@ pub struct Recipe {
     pub on_state_failure: OnStateFailure,
     /// Time until a boot must be good.
     pub boot_deadline: Deadline,
+    /// How the machine is kept up to date, if it is.
+    pub update: Option<Update>,
 }
 
 impl Recipe {

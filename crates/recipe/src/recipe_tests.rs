@@ -1,5 +1,6 @@
 use super::*;
 use crate::{Code, template};
+use coracle_rollout::settings::Lock;
 use proptest::prelude::*;
 
 const HEAD: &str = "name = \"edge\"\nversion = \"1.0.0\"\n";
@@ -70,6 +71,88 @@ fn one_fault_each() {
     ] {
         assert_eq!(found(body), [want], "{body}");
     }
+}
+
+const UPDATE: &str =
+    "[update]\nrepositories = [\"http://a/edge\"]\nchannel = \"stable\"\nroot = \"root.json\"\n";
+
+#[test]
+fn an_update_needs_little() {
+    assert_eq!(parse("").unwrap().update, None);
+    let recipe = parse(UPDATE).unwrap();
+    let settings = recipe.update.unwrap().settings("2026-11-25T12:00:00Z".parse().unwrap());
+    assert_eq!(settings.line.to_string(), "edge stable x86_64");
+    assert_eq!(
+        (settings.epoch.0, settings.min_between_seconds, settings.health.stable_seconds),
+        (0, 600, 60)
+    );
+    assert_eq!(settings.built.to_string(), "2026-11-25T12:00:00Z");
+    assert_eq!(coracle_rollout::Settings::parse(&settings.to_bytes().unwrap()).unwrap(), settings);
+    let settings = Recipe::parse(&template::complete().replace("sha256 = \"0", "# sha256 = \"0"), "x");
+    let settings = settings.unwrap().update.unwrap().settings(coracle_rollout::Time::from_unix(0));
+    assert_eq!((settings.schedule.windows.len(), settings.health.gates.len()), (1, 4));
+    assert_eq!(
+        settings.lock,
+        Some(Lock::FleetLock { url: "https://lock.example.org".into(), group: "edge".into() })
+    );
+}
+
+#[test]
+fn one_fault_each_in_an_update() {
+    use Code::{BadValue, Conflict, Missing, UnknownKey, WrongType};
+    let window = "[[update.windows]]\ndays = [\"Sat\"]\nstart_time = \"02:00\"\n";
+    let gate = "[[update.health.gates]]\n";
+    for (lines, want) in [
+        ("chanel = \"stable\"", (UnknownKey, 7, 1)),
+        ("epoch = -1", (BadValue, 7, 9)),
+        ("epoch = \"1\"", (WrongType, 7, 9)),
+        ("max = \"0.9.0\"", (Conflict, 7, 7)),
+        ("approval = \"automatc\"", (BadValue, 7, 12)),
+        ("min_between = \"59s\"", (BadValue, 7, 15)),
+        ("place = 1001", (BadValue, 7, 9)),
+        ("lock = { fleetlock = \"http://l\", group = \"a b\" }", (BadValue, 7, 42)),
+        ("lock = { fleetlock = \"https://l\", group = \"a\" }", (Conflict, 7, 22)),
+        ("lock = { fleetlock = \"http://l\" }", (Missing, 1, 1)),
+        ("lock = { fleetlok = \"http://l\", group = \"a\" }", (UnknownKey, 7, 10)),
+        ("lock = \"http://l\"", (WrongType, 7, 8)),
+        ("time = [\"a:b\"]", (BadValue, 7, 9)),
+        ("offset = \"+15:00\"", (BadValue, 7, 10)),
+        ("proxy = \"https://p\"", (BadValue, 7, 9)),
+        (&format!("{window}length_minutes = 0"), (BadValue, 10, 18)),
+        (&format!("{window}length_minutes = 9\nx = 1"), (UnknownKey, 11, 1)),
+        (window, (Missing, 1, 1)),
+        (
+            "[[update.windows]]\ndays = [\"sat\"]\nstart_time = \"02:00\"\nlength_minutes = 1",
+            (BadValue, 8, 9),
+        ),
+        ("[[update.windows]]\ndays = []\nstart_time = \"02:00\"\nlength_minutes = 1", (BadValue, 8, 8)),
+        ("[[update.blackouts]]\nfrom = \"2026-12-24\"\nto = \"2026-12-23\"", (Conflict, 9, 6)),
+        ("[[update.blackouts]]\nfrom = \"2026-02-30\"\nto = \"2026-12-23\"", (BadValue, 8, 8)),
+        ("[update.health]\nstable = \"5min\"", (Conflict, 8, 10)),
+        ("[update.health]\nrepository = \"maybe\"", (BadValue, 8, 14)),
+        (&format!("{gate}tcp = \"127.0.0.1\""), (BadValue, 8, 7)),
+        (&format!("{gate}tcp = \"127.0.0.1:1\"\nfile = \"/run/a\""), (Conflict, 9, 8)),
+        (&format!("{gate}tcp = 1"), (WrongType, 8, 7)),
+        (&format!("{gate}tpc = \"127.0.0.1:1\""), (UnknownKey, 8, 1)),
+        (gate, (Missing, 1, 1)),
+        (&format!("{gate}http = \"https://127.0.0.1/\""), (Conflict, 8, 8)),
+    ] {
+        let body = format!("{UPDATE}{lines}");
+        assert_eq!(found(&body), [want], "{body}");
+    }
+    for (from, to, want) in [
+        ("[\"http://a/edge\"]", "[]", (BadValue, 4, 16)),
+        ("http://a/edge", "ftp://a", (BadValue, 4, 17)),
+        ("http://a/edge", "https://a", (Conflict, 4, 17)),
+        ("\"stable\"", "\"Stable\"", (BadValue, 5, 11)),
+        ("channel = \"stable\"\n", "", (Missing, 1, 1)),
+        ("root = \"root.json\"\n", "", (Missing, 1, 1)),
+    ] {
+        assert_eq!(found(&UPDATE.replace(from, to)), [want], "{to}");
+    }
+    let long = format!("name = \"{}\"\nversion = \"1.0.0\"\n{UPDATE}", "a".repeat(33));
+    let findings = Recipe::parse(&long, "coracle.toml").unwrap_err().findings;
+    assert_eq!((findings.len(), findings[0].code, findings[0].column), (1, Conflict, 8));
 }
 
 #[test]
@@ -152,7 +235,7 @@ proptest! {
 
     /// The same for a template with a hole torn into it, which gets much further.
     #[test]
-    fn torn_template_never_panics(at in 0usize..2200, len in 0usize..40, patch in "[\\x00-\\x7fé]{0,12}") {
+    fn torn_template_never_panics(at in 0usize..4400, len in 0usize..40, patch in "[\\x00-\\x7fé]{0,12}") {
         let chars: Vec<char> = template::complete().chars().collect();
         let text: String = chars.iter().take(at).copied().chain(patch.chars())
             .chain(chars.iter().skip(at + len).copied()).collect();

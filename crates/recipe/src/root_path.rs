@@ -22,6 +22,7 @@ const OWNED: &[&str] = &[
     "/usr/lib/os-release",
     "/usr/lib/coracle",
     "/usr/sbin",
+    "/usr/share/coracle",
 ];
 
 /// An absolute, plain path of a file inside the root: no `.`, `..`, empty part or NUL; not a reserved place.
@@ -110,6 +111,7 @@ mod tests {
             ("/etc", false),
             ("/usr", false),
             ("/usr/lib", false),
+            ("/usr/share/coracle/update/root.json", false),
             ("/proc", false),
             ("/sys/x", false),
             ("/dev/null", false),

@@ -20,23 +20,28 @@ pub(crate) fn complete() -> String {
 pub(crate) fn example(section: &str, key: &str) -> Option<String> {
     let text = complete();
     let root = DeTable::parse(&text).ok()?.into_inner();
-    let find = |table: &DeTable<'_>, key: &str| {
-        let (name, value) = table.iter().find(|(name, _)| name.get_ref() == key)?;
-        match value.get_ref() {
-            DeValue::Table(_) => Some(format!("[{key}]")),
-            DeValue::Array(array) if array.iter().any(|one| one.get_ref().is_table()) => {
-                Some(format!("[[{key}]]"))
+    let mut table = &root;
+    let mut parts = section.split('.').filter(|part| !part.is_empty()).peekable();
+    while let Some(part) = parts.next() {
+        let next = parts.peek().copied().unwrap_or(key);
+        table = match table.get(part)?.get_ref() {
+            DeValue::Table(table) => table,
+            DeValue::Array(array) => {
+                let mut tables = array.iter().filter_map(|one| one.get_ref().as_table());
+                tables.find(|table| table.contains_key(next))?
             }
-            _ => text.get(name.span().start..value.span().end).map(str::to_owned),
-        }
-    };
-    if section.is_empty() {
-        return find(&root, key);
+            _ => return None,
+        };
     }
-    match root.get(section)?.get_ref() {
-        DeValue::Table(table) => find(table, key),
-        DeValue::Array(array) => find(array.iter().next()?.get_ref().as_table()?, key),
-        _ => None,
+    let (name, value) = table.iter().find(|(name, _)| name.get_ref() == key)?;
+    let heading = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
+    let inline = text.get(name.span().start..value.span().end);
+    match value.get_ref() {
+        DeValue::Table(_) if inline.is_none_or(|text| !text.contains('=')) => Some(format!("[{heading}]")),
+        DeValue::Array(array) if array.iter().any(|one| one.get_ref().is_table()) => {
+            Some(format!("[[{heading}]]"))
+        }
+        _ => inline.map(str::to_owned),
     }
 }
 
@@ -58,7 +63,23 @@ mod tests {
 
     #[test]
     fn template_shows_every_key() {
-        let sections = ["", "kernel", "image", "images", "pods", "files", "console", "state", "boot"];
+        let sections = [
+            "",
+            "kernel",
+            "image",
+            "images",
+            "pods",
+            "files",
+            "console",
+            "state",
+            "boot",
+            "update",
+            "update.lock",
+            "update.windows",
+            "update.blackouts",
+            "update.health",
+            "update.health.gates",
+        ];
         for section in sections {
             for key in keys(section).unwrap_or_default() {
                 assert!(example(section, key).is_some(), "{section}.{key}");
@@ -67,5 +88,8 @@ mod tests {
         assert_eq!(example("image", "esp").as_deref(), Some("esp = \"512MiB\""));
         assert_eq!(example("", "kernel").as_deref(), Some("[kernel]"));
         assert_eq!(example("", "files").as_deref(), Some("[[files]]"));
+        assert_eq!(example("update", "health").as_deref(), Some("[update.health]"));
+        assert_eq!(example("update.health", "gates").as_deref(), Some("[[update.health.gates]]"));
+        assert!(example("update", "lock").is_some_and(|text| text.starts_with("lock = { fleetlock")));
     }
 }

@@ -192,6 +192,39 @@ impl Mode {
     }
 }
 
+const SPAN_REMEDY: &str = "write it like \"90s\" or \"5min\"";
+
+/// Reads a whole number with the unit `s` or `min`, as seconds; more than `u32` counts becomes the most it does.
+fn seconds(text: &str) -> Result<u32, Refused> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(split);
+    let each = match unit {
+        "s" => 1,
+        "min" => 60,
+        _ => return refused("a time is a whole number followed by s or min", SPAN_REMEDY),
+    };
+    if digits.is_empty() {
+        return refused("a time starts with a whole number", SPAN_REMEDY);
+    }
+    Ok(digits.parse().unwrap_or(u32::MAX).saturating_mul(each))
+}
+
+/// Reads the least time between two updates, in seconds: a minute to a week.
+pub(crate) fn min_between(text: &str) -> Result<u32, Refused> {
+    match seconds(text)? {
+        n @ 60..=604_800 => Ok(n),
+        _ => refused("the least time between updates lies between 1min and 10080min", SPAN_REMEDY),
+    }
+}
+
+/// Reads how long a new system must hold, in seconds: a second to an hour.
+pub(crate) fn stable(text: &str) -> Result<u32, Refused> {
+    match seconds(text)? {
+        n @ 1..=3600 => Ok(n),
+        _ => refused("the time to hold lies between 1s and 60min", SPAN_REMEDY),
+    }
+}
+
 /// Time until a boot must be good: 20 seconds to 60 minutes. A unit has proved itself after ten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Deadline(Duration);
@@ -202,18 +235,9 @@ impl Deadline {
 
     /// Reads a whole number with the unit `s` or `min`.
     pub fn parse(text: &str) -> Result<Self, Refused> {
-        let remedy = "write it like \"90s\" or \"5min\"";
-        let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        let (digits, unit) = text.split_at(split);
-        let each = match unit {
-            "s" => 1,
-            "min" => 60,
-            _ => return refused("a deadline is a whole number followed by s or min", remedy),
-        };
-        let seconds = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(each));
-        match seconds {
-            Some(n) if (20..=3600).contains(&n) => Ok(Self(Duration::from_secs(n))),
-            _ => refused("a deadline lies between 20s and 60min", remedy),
+        match seconds(text)? {
+            n @ 20..=3600 => Ok(Self(Duration::from_secs(n.into()))),
+            _ => refused("a deadline lies between 20s and 60min", SPAN_REMEDY),
         }
     }
 

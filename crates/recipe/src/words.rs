@@ -1,5 +1,7 @@
 //! The words that a recipe chooses from, and the text forms of references and digest pins.
 
+use coracle_rollout::{machine::Approval, settings::Reach, window::Weekday};
+
 use crate::read::nearest;
 use crate::recipe::{Arch, Format, KernelProfile, OnStateFailure};
 use crate::values::{Refused, Sha256, refused};
@@ -55,6 +57,25 @@ pub(crate) fn format(text: &str) -> Result<Format, Refused> {
         ("direct", Direct),
     ];
     word(text, "image format", &words)
+}
+
+/// Reads who decides about a reboot.
+pub(crate) fn approval(text: &str) -> Result<Approval, Refused> {
+    word(text, "approval", &[("automatic", Approval::Automatic), ("manual", Approval::Manual)])
+}
+
+/// Reads whether a server has to answer.
+pub(crate) fn reach(text: &str) -> Result<Reach, Refused> {
+    word(text, "requirement", &[("required", Reach::Required), ("optional", Reach::Optional)])
+}
+
+/// Reads a day of the week.
+pub(crate) fn weekday(text: &str) -> Result<Weekday, Refused> {
+    use Weekday::{Fri, Mon, Sat, Sun, Thu, Tue, Wed};
+    let days = [Mon, Tue, Wed, Thu, Fri, Sat, Sun];
+    let names = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    let words: Vec<_> = names.into_iter().zip(days).collect();
+    word(text, "day", &words)
 }
 
 /// Reads an image reference; registries judge the rest of it.

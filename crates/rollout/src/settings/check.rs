@@ -39,13 +39,22 @@ pub fn proxy(address: &str) -> Checked {
 /// Who else has to agree.
 pub fn lock(lock: &Lock) -> Checked {
     let Lock::FleetLock { url, group } = lock;
+    lock_server(url)?;
+    lock_group(group)
+}
+
+/// The server of a lock.
+pub fn lock_server(address: &str) -> Checked {
     holds(
-        is_address(url, &["http://", "https://"]),
+        is_address(address, &["http://", "https://"]),
         "a lock's server is http:// or https://, a host and perhaps a folder, at most 512 bytes",
-    )?;
+    )
+}
+
+/// The group of a lock, as the FleetLock protocol wants it.
+pub fn lock_group(group: &str) -> Checked {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
-    let good = is_short(group) && group.bytes().all(allowed);
-    holds(good, "a group is of letters, digits, '.' and '-'")
+    holds(is_short(group) && group.bytes().all(allowed), "a group is of letters, digits, '.' and '-'")
 }
 
 /// So many gates.
