@@ -22,6 +22,7 @@ mod budget;
 mod formats;
 mod inputs;
 mod kernel;
+mod locked;
 mod report;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,8 @@ use coracle_layout::{OsVersion, RootHash, Slot, VERITY_SALT, paths};
 use coracle_pods::Pod;
 use coracle_recipe::Recipe;
 use coracle_recipe::recipe::Format;
+use coracle_rollout::Time;
+use coracle_rollout::settings::Gate;
 use coracle_runtime::plan::Plan;
 use coracle_uki::EntryName;
 use coracle_verity as verity;
@@ -66,8 +69,19 @@ pub struct Request {
     pub kernel_cache: PathBuf,
     /// The moment that the image says it was made, in seconds since 1970.
     pub epoch: u64,
+    /// When its inputs came to be what they are.
+    pub pinned: Pinned,
     /// Whether inputs other than the lock's are taken, and the lock renewed.
     pub update_lock: bool,
+}
+
+/// When the inputs of an image came to be what they are: no machine with `[update]` believes a clock that shows less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pinned {
+    /// Then, whatever the lock says: somebody asked for it.
+    At(Time),
+    /// The lock says when; one that is new or renewed says this, the present time.
+    Now(Time),
 }
 
 /// What was built: the content of the two reports.
@@ -103,13 +117,17 @@ pub fn build(request: &Request, report: &mut dyn FnMut(Event)) -> Result<Built, 
     let inputs = steps.run("inputs", |_| inputs::read(&work.recipe, request), inputs::Inputs::describe)?;
     let images = steps.run("images", |_| work.images(), |images| count(images.len(), "embedded image"))?;
     let plans = steps.run("pods", |_| work.plans(&images, &inputs), Plans::describe)?;
-    let lock = steps.run("lock", |_| work.lock(&inputs, &images), |_| "inputs are as locked".to_owned())?;
+    let lock = steps.run(
+        "lock",
+        |_| locked::lock(&work, &inputs, &images),
+        |_| "inputs are as locked".to_owned(),
+    )?;
     let kernel = steps.run(
         "kernel",
         |note| kernel::find(&work.recipe, request, &inputs, note),
         |kernel| kernel.release.clone(),
     )?;
-    let root = steps.run("root", |_| work.root(&inputs, &images, &plans), Root::describe)?;
+    let root = steps.run("root", |_| work.root(&inputs, &images, &plans, &lock), Root::describe)?;
     let verity = steps.run("verity", |_| work.verity(&root), |verity| verity.hash.to_string())?;
     let boot = steps.run("boot", |_| work.boot(&inputs, &kernel, &verity.hash), Boot::describe)?;
     let disk =
@@ -143,6 +161,24 @@ struct Plans {
 impl Plans {
     fn describe(&self) -> String {
         format!("{}, {}", count(self.pods.len(), "pod"), count(self.services.len(), "service"))
+    }
+}
+
+impl Plans {
+    /// Every pod that a new system has to have running is there.
+    fn gates(&self, recipe: &Recipe) -> Result<(), Error> {
+        let health = recipe.update.as_ref().map(|update| update.settings(Time::from_unix(0)).health);
+        for gate in health.iter().flat_map(|health| &health.gates) {
+            let is =
+                |(pod, _): &(Pod, Plan)| matches!(gate, Gate::Container(name) if name == pod.name.as_str());
+            if let Gate::Container(pod) = gate
+                && !self.pods.iter().any(is)
+            {
+                let known = self.pods.iter().map(|(pod, _)| pod.name.as_str().to_owned()).collect();
+                return Err(Error::GatePod { pod: pod.clone(), known });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -240,37 +276,44 @@ impl<'r> Work<'r> {
             let plan = plan::of(&pod, image, index)?;
             pods.push((pod, plan));
         }
-        let netd = inputs.netd.as_ref().map(|_| services::netd(self.recipe.name.as_str())).transpose();
-        let netd = netd.map_err(|source| Error::Plan { name: "netd".to_owned(), source })?;
-        Ok(Plans { services: netd.into_iter().collect(), pods })
+        let services = self.services(inputs)?;
+        let plans = Plans { services, pods };
+        plans.gates(&self.recipe)?;
+        Ok(plans)
     }
 
-    /// The lock of these inputs, if there is no other.
-    fn lock(&self, inputs: &inputs::Inputs, images: &[Embedded]) -> Result<Lock, Error> {
-        let path = self.request.recipe.with_file_name(lock::NAME);
-        let image = |image: &Embedded| (image.source.display().to_string(), image.digest.clone());
-        let now = Lock {
-            kernel: lock::Kernel { source: inputs.kernel_digest.clone() },
-            boot: lock::Boot { stub: digest::of(&inputs.stub), loader: digest::of(&inputs.loader) },
-            tools: lock::Tools { mke2fs: state::version()?, rustc: env!("CORACLE_RUSTC").to_owned() },
-            images: images.iter().map(image).collect(),
+    fn services(&self, inputs: &inputs::Inputs) -> Result<Vec<Plan>, Error> {
+        type Service = fn(&str) -> Result<Plan, coracle_runtime::Error>;
+        let netd = inputs.netd.iter().map(|_| ("netd", services::netd as Service));
+        let update = inputs
+            .update
+            .iter()
+            .flat_map(|_| [("fetch", services::fetch as Service), ("updater", services::updater as Service)]);
+        let plan = |(name, plan): (&str, Service)| {
+            plan(self.recipe.name.as_str()).map_err(|source| Error::Plan { name: name.to_owned(), source })
         };
-        if !self.request.update_lock
-            && let Some(was) = Lock::read(&path)?
-        {
-            let differences = was.differences(&now);
-            if !differences.is_empty() {
-                return Err(Error::Locked { path, differences });
-            }
-        }
-        Ok(now)
+        netd.chain(update).map(plan).collect()
     }
 
-    fn root(&self, inputs: &inputs::Inputs, images: &[Embedded], plans: &Plans) -> Result<Root, Error> {
+    fn root(
+        &self,
+        inputs: &inputs::Inputs,
+        images: &[Embedded],
+        plans: &Plans,
+        lock: &Lock,
+    ) -> Result<Root, Error> {
         let pods: Vec<Plan> = plans.pods.iter().map(|(_, plan)| plan.clone()).collect();
+        let update = match (&self.recipe.update, &inputs.update) {
+            (Some(wanted), Some(update)) => {
+                update.files(&wanted.settings(locked::built(self.request, lock)))?
+            }
+            _ => Vec::new(),
+        };
         let tree = root::tree(&root::Contents {
             recipe: &self.recipe,
             netd: inputs.netd.as_deref(),
+            updater: inputs.update.as_ref().map(|update| update.program.as_path()),
+            update: &update,
             images,
             services: &plans.services,
             pods: &pods,

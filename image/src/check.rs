@@ -10,6 +10,8 @@ use coracle_recipe::Recipe;
 use coracle_recipe::recipe::KernelSource;
 use serde::Serialize;
 
+use crate::update;
+
 /// Something that is not as the recipe says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
@@ -33,7 +35,15 @@ pub fn beside(recipe: &Recipe, path: &Path) -> Vec<Problem> {
     let plain = source.into_iter().chain(fragments).chain(files).filter_map(|named| regular(at(named)));
     let images = recipe.images.iter().filter_map(|image| layout(at(image.path.as_path())));
     let pods = recipe.pods.iter().filter_map(|pod| manifest(at(pod.as_path())));
-    plain.chain(images).chain(pods).collect()
+    let update = recipe.update.iter().flat_map(|update| {
+        let (root, authorities) =
+            (at(update.root.as_path()), update.authorities.as_ref().map(|path| at(path.as_path())));
+        let authorities = authorities.map(|path| (update::authorities(update, &path), path));
+        [(update::root(&root), root)].into_iter().chain(authorities)
+    });
+    let update =
+        update.filter_map(|(read, path)| problem(path, explained(std::error::Error::source(&read.err()?)?)));
+    plain.chain(images).chain(pods).chain(update).collect()
 }
 
 fn problem(file: PathBuf, message: impl ToString) -> Option<Problem> {
@@ -51,12 +61,14 @@ fn regular(file: PathBuf) -> Option<Problem> {
 fn layout(file: PathBuf) -> Option<Problem> {
     match Layout::open(&file) {
         Ok(_) => None,
-        Err(error) => {
-            use std::error::Error as _;
-            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            problem(file, format!("{error}{cause}"))
-        }
+        Err(error) => problem(file, explained(&error)),
     }
+}
+
+/// An error with all that caused it.
+fn explained(error: &dyn std::error::Error) -> String {
+    let cause = error.source().map(|cause| format!(": {}", explained(cause))).unwrap_or_default();
+    format!("{error}{cause}")
 }
 
 fn manifest(file: PathBuf) -> Option<Problem> {

@@ -75,6 +75,35 @@ pub enum Error {
         /// Who is missing.
         source: Unknown,
     },
+    /// There is no updater for a recipe with `[update]`.
+    #[error(
+        "the recipe has `[update]`, and there is no program updater in {}: build it (package coracle-updater), name its folder \
+         with --programs, or remove the section",
+        folder.display()
+    )]
+    NoUpdater {
+        /// The folder of programs.
+        folder: PathBuf,
+    },
+    /// A file that `[update]` names is not what it should be.
+    #[error("{}, which `[update]` names, cannot be used", path.display())]
+    Update {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<crate::update::Error>,
+    },
+    /// The settings of updates cannot be written.
+    #[error("write the settings of `[update]`")]
+    Settings(#[from] coracle_rollout::settings::BadSettings),
+    /// A gate waits for a pod that there is not.
+    #[error("a gate in `update.health` waits for pod {pod}, which the recipe does not have; there are: {}", known.join(", "))]
+    GatePod {
+        /// What it names.
+        pod: String,
+        /// What there is.
+        known: Vec<String>,
+    },
     /// A start plan was refused.
     #[error("start plan of {name}")]
     Plan {

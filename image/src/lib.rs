@@ -10,6 +10,7 @@
 //! | [`inside`] | paths inside an image's tree |
 //! | [`accounts`] | users and groups of an image |
 //! | [`plan`] | start plans of pods and services |
+//! | [`update`] | what the updater finds in the root |
 //! | [`root`] | the tree of the root filesystem |
 //! | [`osrelease`], [`cmdline`] | what the image says of itself, what its kernel is told |
 //! | [`boot`] | stage 1's archive, the unified kernel image, the EFI system partition |
@@ -50,5 +51,6 @@ pub mod run;
 pub mod sbom;
 pub mod state;
 pub mod steps;
+pub mod update;
 
 pub use error::Error;

@@ -5,6 +5,7 @@
 //! | `kernel.source` | SHA-256 of the kernel's source archive |
 //! | `boot.stub`, `boot.loader` | SHA-256 of systemd's two UEFI programs |
 //! | `tools.mke2fs`, `tools.rustc` | versions of what makes the state filesystem and what compiled the programs |
+//! | `built` | when the others came to be what they are; only with `[update]`, where the image says it |
 //! | `images` | manifest digest of each embedded image, by its path in the recipe |
 //!
 //! The lock is written when there is none and obeyed when there is one. Pins in the recipe itself are obeyed besides.
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use coracle_rollout::Time;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -26,6 +28,9 @@ const HEAD: &str =
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lock {
+    /// When the other inputs came to be what they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built: Option<Time>,
     /// The kernel.
     pub kernel: Kernel,
     /// What the firmware starts.
@@ -84,6 +89,11 @@ impl Lock {
         fs::rename(&partial, path).map_err(Error::file("rename", &partial))
     }
 
+    /// These inputs, held since the time that the lock has: that of an image does not change while its inputs do not.
+    pub fn held_since(&self, now: Self) -> Self {
+        Self { built: now.built.map(|built| self.built.unwrap_or(built)), ..now }
+    }
+
     /// One line for each input that is not what it was.
     pub fn differences(&self, now: &Self) -> Vec<String> {
         let (was, is) = (self.entries(), now.entries());
@@ -101,7 +111,7 @@ impl Lock {
     }
 
     /// Every value by the key under which it stands in the file.
-    fn entries(&self) -> BTreeMap<String, &str> {
+    fn entries(&self) -> BTreeMap<String, String> {
         let fixed = [
             ("kernel.source", &self.kernel.source),
             ("boot.stub", &self.boot.stub),
@@ -109,9 +119,10 @@ impl Lock {
             ("tools.mke2fs", &self.tools.mke2fs),
             ("tools.rustc", &self.tools.rustc),
         ];
-        let fixed = fixed.map(|(key, value)| (key.to_owned(), value.as_str()));
-        let images = self.images.iter().map(|(path, digest)| (format!("images.{path:?}"), digest.as_str()));
-        fixed.into_iter().chain(images).collect()
+        let fixed = fixed.map(|(key, value)| (key.to_owned(), value.clone()));
+        let built = self.built.map(|built| ("built".to_owned(), built.to_string()));
+        let images = self.images.iter().map(|(path, digest)| (format!("images.{path:?}"), digest.clone()));
+        fixed.into_iter().chain(built).chain(images).collect()
     }
 }
 
@@ -121,6 +132,7 @@ mod tests {
 
     fn lock() -> Lock {
         Lock {
+            built: None,
             kernel: Kernel { source: "a".into() },
             boot: Boot { stub: "b".into(), loader: "c".into() },
             tools: Tools { mke2fs: "1.47.0".into(), rustc: "1.95.0".into() },
@@ -138,6 +150,22 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
         fs::write(&path, "[kernel]\nsauce = \"a\"\n").unwrap();
         assert!(matches!(Lock::read(&path), Err(Error::Lock { .. })));
+    }
+
+    #[test]
+    fn the_time_stays_while_the_inputs_do() {
+        let [early, late] = ["2026-11-20T10:00:00Z", "2026-11-25T10:00:00Z"].map(|text| text.parse().ok());
+        let at = |built| Lock { built, ..lock() };
+        assert_eq!(at(early).held_since(at(late)).built, early);
+        assert_eq!(at(None).held_since(at(late)).built, late);
+        assert_eq!(at(early).held_since(at(None)).built, None);
+        let want = ["built: 2026-11-25T10:00:00Z, the lock does not have it"];
+        assert_eq!(at(None).differences(&at(late)), want);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        at(early).write(&path).unwrap();
+        assert!(fs::read_to_string(&path).unwrap().contains("\nbuilt = \"2026-11-20T10:00:00Z\"\n"));
+        assert_eq!(Lock::read(&path).unwrap(), Some(at(early)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! | path | what |
 //! |---|---|
 //! | `/usr/sbin/netd` | the network service; PID 1 itself is in the UKI |
+//! | `/usr/sbin/updater`, `/usr/share/coracle/update/` | with `[update]`: the updater, its settings, root and authorities |
 //! | `/usr/lib/os-release`, `/etc/os-release` | what this is |
 //! | `/etc/machine-id`, `/etc/hostname`, `/etc/resolv.conf` | links into `/run`: known only on the machine |
 //! | `/etc/hosts` | `localhost` |
@@ -33,12 +34,16 @@ const LINKS: [(&str, &str); 4] = [
 const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
 
 /// What goes into a root.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Contents<'a> {
     /// The recipe.
     pub recipe: &'a Recipe,
     /// The network service, if there is one.
     pub netd: Option<&'a Path>,
+    /// The updater, if the machine is kept up to date.
+    pub updater: Option<&'a Path>,
+    /// What it finds in its folder, by name.
+    pub update: &'a [(&'static str, Vec<u8>)],
     /// Embedded images.
     pub images: &'a [Embedded],
     /// Start plans of services.
@@ -67,6 +72,14 @@ pub fn tree(contents: &Contents<'_>) -> Result<Tree, Error> {
     tree.file("usr/lib/os-release", file.clone(), Content::from(text.into_bytes()))?;
     if let Some(netd) = contents.netd {
         tree.file(services::NETD, folder.clone(), on_disk(netd)?)?;
+    }
+    if let Some(program) = contents.updater {
+        tree.file(services::UPDATER, folder.clone(), on_disk(program)?)?;
+        tree.dir_all(paths::UPDATE, &folder)?;
+        for (name, bytes) in contents.update {
+            let path = format!("{}/{name}", paths::UPDATE);
+            tree.file(path, file.clone(), Content::from(bytes.as_slice()))?;
+        }
     }
     for image in contents.images {
         let path = format!("{}/{}", paths::IMAGES, image.folder());
@@ -115,11 +128,16 @@ mod tests {
         let contents = Contents {
             recipe: &recipe,
             netd: Some(&program),
+            updater: None,
+            update: &[],
             images: &[],
             services: &services,
             pods: &[],
             files: std::slice::from_ref(&program),
         };
+        let files = [("root.json", b"{}".to_vec())];
+        let updated = Contents { updater: Some(&program), update: &files, ..contents };
+        let updated = tree(&updated).unwrap();
         let tree = tree(&contents).unwrap();
         let mut found = Vec::new();
         for entry in tree.walk() {
@@ -144,6 +162,10 @@ mod tests {
             "usr/share/coracle/services/netd.plan 644",
         ];
         assert_eq!(found, want);
+        for (path, mode) in [("usr/sbin/updater", 0o755), ("usr/share/coracle/update/root.json", 0o644)] {
+            assert_eq!(updated.get(path).unwrap().1.meta().mode.bits(), mode, "{path}");
+            assert!(tree.get(path).is_none(), "{path}");
+        }
         for path in MOUNT_POINTS {
             assert!(matches!(tree.get(path).unwrap().1.kind(), Kind::Directory(list) if list.is_empty()));
         }

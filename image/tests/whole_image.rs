@@ -10,9 +10,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use coracle_image::Error;
-use coracle_image::build::{Built, EPOCH, Request, Sources, build};
+use coracle_image::build::{Built, EPOCH, Pinned, Request, Sources, build};
 use coracle_image::release::Partition;
 use coracle_layers::{Config, Files, PackRequest, pack};
+use coracle_rollout::Time;
 use coracle_runtime::plan::Plan;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -92,6 +93,7 @@ impl Project {
             sources: Sources::with_programs(self.path("programs")),
             kernel_cache: coracle_kernel::default_cache().unwrap(),
             epoch: EPOCH,
+            pinned: Pinned::Now(Time::from_unix(EPOCH)),
             update_lock: false,
         }
     }

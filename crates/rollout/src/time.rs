@@ -8,7 +8,8 @@ pub const DAY: u64 = 86_400;
 /// A point in time: whole seconds since 1970-01-01T00:00:00Z, before the year 10000.
 ///
 /// Written as RFC 3339 in UTC: `2026-11-20T10:00:00Z`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Time(u64);
 
 /// A day of the calendar, written `2026-12-24`.
@@ -66,6 +67,20 @@ impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (date, second) = (Date { days: self.0 / DAY }, self.0 % DAY);
         write!(f, "{date}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
+    }
+}
+
+impl From<Time> for String {
+    fn from(time: Time) -> Self {
+        time.to_string()
+    }
+}
+
+impl TryFrom<String> for Time {
+    type Error = BadTime;
+
+    fn try_from(text: String) -> Result<Self, BadTime> {
+        text.parse()
     }
 }
 

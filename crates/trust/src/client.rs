@@ -36,6 +36,17 @@ pub struct Embedded {
     pub built: Time,
 }
 
+impl Embedded {
+    /// The version of its root, which is signed by its own keys.
+    pub fn version(&self) -> Result<u64, Error> {
+        Ok(self.trusted()?.version())
+    }
+
+    fn trusted(&self) -> Result<TrustedRoot, Error> {
+        TrustedRoot::parse(self.root.clone()).map_err(|source| Error::Embedded { source })
+    }
+}
+
 /// Follows one repository.
 #[derive(Debug, Clone)]
 pub struct Client {
@@ -89,8 +100,7 @@ impl Client {
         let (memory, kept) = (self.store.memory()?, self.store.root()?.and_then(TrustedRoot::read));
         let judged = clock.judge(self.embedded.built, memory.value().and_then(Memory::time));
         let notes = notes(&memory, &kept, &judged);
-        let embedded =
-            TrustedRoot::parse(self.embedded.root.clone()).map_err(|source| Error::Embedded { source })?;
+        let embedded = self.embedded.trusted()?;
         let mut floors = vec![Floor {
             versions: Versions { root: embedded.version(), ..self.embedded.versions },
             online_keys: online_keys(&embedded.signed.signed),

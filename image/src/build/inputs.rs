@@ -11,12 +11,13 @@ use coracle_recipe::Recipe;
 
 use super::{Request, kernel};
 use crate::plan::services;
+use crate::update::Update;
 use crate::{Error, boot, digest};
 
 /// What lies outside the recipe's folder.
 #[derive(Debug, Clone)]
 pub struct Sources {
-    /// Folder with the static program `init` and, optionally, `netd`.
+    /// Folder with the static program `init` and, optionally, `netd`; with `[update]` also `updater`.
     pub programs: PathBuf,
     /// systemd's UEFI stub.
     pub stub: PathBuf,
@@ -35,6 +36,7 @@ impl Sources {
 pub struct Inputs {
     pub init: PathBuf,
     pub netd: Option<PathBuf>,
+    pub update: Option<Update>,
     /// Digest of each program, by its path in the root.
     pub program_digests: BTreeMap<String, String>,
     pub stub: Vec<u8>,
@@ -49,7 +51,8 @@ pub struct Inputs {
 impl Inputs {
     pub fn describe(&self) -> String {
         let netd = if self.netd.is_some() { ", netd" } else { "" };
-        format!("init{netd}, kernel source {}", self.kernel_digest.get(..16).unwrap_or_default())
+        let updater = if self.update.is_some() { ", updater" } else { "" };
+        format!("init{netd}{updater}, kernel source {}", self.kernel_digest.get(..16).unwrap_or_default())
     }
 }
 
@@ -81,11 +84,18 @@ pub fn read(recipe: &Recipe, request: &Request) -> Result<Inputs, Error> {
     if let Some(netd) = &netd {
         program_digests.insert(services::NETD.to_owned(), digest::of_file(netd)?.1);
     }
+    let at = |path: &Path| beside(&request.recipe, path);
+    let update =
+        recipe.update.as_ref().map(|wanted| Update::read(wanted, at, &sources.programs)).transpose()?;
+    if let Some(update) = &update {
+        program_digests.insert(services::UPDATER.to_owned(), digest::of_file(&update.program)?.1);
+    }
     let (kernel, kernel_digest) = kernel::source(recipe, request)?;
     let files = recipe.files.iter().map(|file| beside(&request.recipe, file.source.as_path()));
     Ok(Inputs {
         init,
         netd,
+        update,
         program_digests,
         stub: bytes(&sources.stub)?,
         loader: bytes(&sources.loader)?,

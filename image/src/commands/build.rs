@@ -3,11 +3,13 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use coracle_image::Error;
-use coracle_image::build::{self, Built, EPOCH, Request, Sources};
+use coracle_image::build::{self, Built, EPOCH, Pinned, Request, Sources};
 use coracle_image::steps::Event;
+use coracle_rollout::Time;
 
 /// Arguments of `coracle build`.
 #[derive(Debug, clap::Args)]
@@ -18,7 +20,8 @@ Examples:
   coracle build --out build --update-lock      take the inputs as they are now
 
 The reports release.json and summary.json are in the output folder. recipe.lock, beside the recipe, is written when it is
-missing and obeyed when it is there. SOURCE_DATE_EPOCH sets the moment that the image says it was made.")]
+missing and obeyed when it is there. SOURCE_DATE_EPOCH sets the moment that the image says it was made; with [update] that is
+otherwise when recipe.lock came to hold its inputs.")]
 pub struct Args {
     /// The recipe.
     #[arg(default_value = "coracle.toml")]
@@ -26,7 +29,7 @@ pub struct Args {
     /// Where the image goes.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Folder with the static programs init and netd [default: programs/ beside this program].
+    /// Folder with the static programs init, netd and, for [update], updater [default: programs/ beside this program].
     #[arg(long, value_name = "DIR")]
     programs: Option<PathBuf>,
     /// Where kernels are kept [default: coracle/kernel in the user's cache folder].
@@ -65,9 +68,13 @@ fn request(args: &Args) -> anyhow::Result<Request> {
     };
     let kernel_cache =
         args.kernel_cache.clone().or_else(coracle_kernel::default_cache).ok_or(Error::NoCache)?;
-    let epoch = match std::env::var("SOURCE_DATE_EPOCH") {
-        Ok(text) => text.parse().map_err(|_| Error::Epoch { text })?,
-        Err(_) => EPOCH,
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+    let (epoch, pinned) = match std::env::var("SOURCE_DATE_EPOCH") {
+        Ok(text) => {
+            let epoch = text.parse().map_err(|_| Error::Epoch { text })?;
+            (epoch, Pinned::At(Time::from_unix(epoch)))
+        }
+        Err(_) => (EPOCH, Pinned::Now(Time::from_unix(since.as_secs()))),
     };
     Ok(Request {
         recipe: args.recipe.clone(),
@@ -75,6 +82,7 @@ fn request(args: &Args) -> anyhow::Result<Request> {
         sources: Sources::with_programs(programs),
         kernel_cache,
         epoch,
+        pinned,
         update_lock: args.update_lock,
     })
 }
