@@ -3,6 +3,8 @@
 //! The kernel is the real one of the virtio profile: from the cache, or built when that has none. The programs are files of the
 //! length that real ones have; what they do at boot is for the machine tests.
 
+mod update;
+
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
