@@ -1,6 +1,7 @@
 //! Where bytes come from, how many and how fast. Nothing here trusts them.
 
 mod body;
+mod client;
 mod fault;
 mod file;
 mod http;
@@ -11,9 +12,10 @@ use std::{fmt, ops::Range};
 use async_trait::async_trait;
 
 pub use body::{Body, Chunks, collect};
+pub use client::{BadServer, Options, Resolve};
 pub use fault::Fault;
 pub use file::Folder;
-pub use http::{BadServer, Http, Options, Resolve};
+pub use http::Http;
 pub use path::Path;
 
 /// A place that has the repository's files.
