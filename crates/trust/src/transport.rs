@@ -12,7 +12,7 @@ use std::{fmt, ops::Range};
 use async_trait::async_trait;
 
 pub use body::{Body, Chunks, collect};
-pub use client::{BadServer, Options, Resolve};
+pub use client::{BadServer, Options, Redirects, Resolve, client};
 pub use fault::Fault;
 pub use file::Folder;
 pub use http::Http;

@@ -1,7 +1,8 @@
 //! How servers are reached.
 //!
-//! HTTP/1.1, at most [`REDIRECTS`] redirections, no proxy, no cookies, no compression. rustls with aws-lc-rs, the library that `tough`
-//! verifies signatures with: there is no second one, and no certificate is read from the machine's files unless the caller gives it.
+//! HTTP/1.1, at most [`REDIRECTS`] redirections and none from `https` to `http`, no proxy but the caller's, no cookies, no
+//! compression. rustls with aws-lc-rs, the library that `tough` verifies signatures with: there is no second one, and no certificate is
+//! read from the machine's files unless the caller gives it.
 //!
 //! **Names.** The C library's resolver loads modules at run time, which a static program cannot; so it is never asked. An address in
 //! the URL (`http://[fd00::1]:8080/`) needs no resolver; for names the caller brings one ([`Resolve`]).
@@ -9,7 +10,7 @@
 use std::{fmt, io, net::IpAddr, net::SocketAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use reqwest::{Client, dns, redirect};
+use reqwest::{Client, Proxy, dns, redirect};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use rustls::{ClientConfig, RootCertStore};
 
@@ -27,6 +28,17 @@ pub struct Options<'a> {
     pub authorities: &'a [u8],
     /// What the machine calls itself.
     pub agent: Option<&'a str>,
+    /// The address of a proxy that everything goes through; the environment names none.
+    pub proxy: Option<&'a str>,
+}
+
+/// What becomes of a server's word that an answer is elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redirects {
+    /// It is followed up to three times, never from `https` to `http`.
+    Few,
+    /// It is the answer.
+    Shown,
 }
 
 /// Turns names into addresses.
@@ -52,24 +64,54 @@ pub enum BadServer {
     /// One of them is not a certificate.
     #[error("the certificate of an authority is not valid")]
     Authority(#[source] rustls::Error),
+    /// Not the address of a proxy.
+    #[error("{proxy:?} is not the address of a proxy")]
+    Proxy {
+        /// What was given.
+        proxy: String,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The settings do not go together.
     #[error("set up the HTTP client")]
     Client(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// A client that reaches servers so.
-pub(super) fn client(options: Options<'_>) -> Result<Client, BadServer> {
-    Client::builder()
+/// A client for other requests than a repository's, with the same resolver, authorities and proxy. A whole request has no deadline.
+pub fn client(options: Options<'_>, redirects: Redirects) -> Result<Client, BadServer> {
+    let builder = match options.proxy {
+        Some(proxy) => Client::builder().proxy(through(proxy)?),
+        None => Client::builder().no_proxy(),
+    };
+    builder
         .tls_backend_preconfigured(tls(options.authorities)?)
         .dns_resolver(Arc::new(Names(options.resolver)))
         .user_agent(options.agent.unwrap_or("coracle"))
-        .redirect(redirect::Policy::limited(REDIRECTS))
+        .redirect(match redirects {
+            Redirects::Few => redirect::Policy::custom(follow),
+            Redirects::Shown => redirect::Policy::none(),
+        })
         .referer(false)
         .http1_only()
-        .no_proxy()
         .connect_timeout(CONNECT)
         .build()
         .map_err(|error| BadServer::Client(error.into()))
+}
+
+fn through(proxy: &str) -> Result<Proxy, BadServer> {
+    Proxy::all(proxy).map_err(|error| BadServer::Proxy { proxy: proxy.to_owned(), source: error.into() })
+}
+
+/// Whoever asked for secrecy does not lose it to a server's word.
+fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
+    // The first of them is where it began.
+    if attempt.previous().len() > REDIRECTS {
+        return attempt.error("too many redirections");
+    }
+    if attempt.url().scheme() != "https" && attempt.previous().iter().any(|from| from.scheme() == "https") {
+        return attempt.error("a redirection from https to http");
+    }
+    attempt.follow()
 }
 
 fn tls(authorities: &[u8]) -> Result<ClientConfig, BadServer> {

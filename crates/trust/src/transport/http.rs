@@ -9,7 +9,7 @@ use bytes::Bytes;
 use reqwest::header::{CONTENT_RANGE, RANGE, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 
-use super::client::{BadServer, Options, client};
+use super::client::{BadServer, Options, Redirects, client};
 use super::{Body, Chunks, Fault, Path, Transport};
 
 /// The longest wait for the first line of an answer.
@@ -34,7 +34,7 @@ impl Http {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        Ok(Self { client: client(options)?, base })
+        Ok(Self { client: client(options, Redirects::Few)?, base })
     }
 
     async fn get(&self, path: &Path, range: Option<&Range<u64>>) -> Result<Response, Fault> {

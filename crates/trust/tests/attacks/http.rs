@@ -132,6 +132,60 @@ async fn redirects_end() {
         _ => response("302 Found", "location: /elsewhere\r\n", b""),
     });
     assert_eq!(whole(port).await.unwrap(), b"here");
+    // Three are followed, a fourth is not.
+    for (far, good) in [(3, true), (4, false)] {
+        let port =
+            serve(move |asked| match asked.path.strip_prefix("/hop/").map_or(0, |n| n.parse().unwrap()) {
+                hop if hop == far => response("200 OK", "", b"here"),
+                hop => response("302 Found", &format!("location: /hop/{}\r\n", hop + 1), b""),
+            });
+        assert_eq!(whole(port).await.is_ok(), good, "{far}");
+    }
+}
+
+#[tokio::test]
+async fn secrecy_is_not_lost_to_a_redirect() {
+    let plain = serve(|_| response("200 OK", "", b"here"));
+    let to = move |url: String| format!("location: {url}\r\n");
+    let (secret, authority) = serve_tls(move |asked| match asked.path.as_str() {
+        "/os/targets/x.ops" => response("302 Found", &to(format!("http://127.0.0.1:{plain}/")), b""),
+        "/up/targets/x.ops" => response("302 Found", &to("/here".to_owned()), b""),
+        _ => response("200 OK", "", b"here"),
+    });
+    let fetch = |base: String| {
+        let options = Options { authorities: authority.as_bytes(), ..Options::default() };
+        let http = Http::new(&base, options).unwrap();
+        async move { collect(http.whole(&path()).await?, 10).await }
+    };
+    let fault = fetch(format!("https://127.0.0.1:{secret}/os")).await.unwrap_err();
+    assert!(crate::chain(&fault).contains("from https to http"), "{}", crate::chain(&fault));
+    assert_eq!(fetch(format!("https://127.0.0.1:{secret}/up")).await.unwrap(), b"here");
+    // The other way round is a gain.
+    let plain = serve(move |_| response("302 Found", &to(format!("https://127.0.0.1:{secret}/")), b""));
+    assert_eq!(fetch(format!("http://127.0.0.1:{plain}/os")).await.unwrap(), b"here");
+    // By way of http, from https back to it.
+    let there = serve(|_| response("200 OK", "", b"here"));
+    let (secret, authority) =
+        serve_tls(move |_| response("302 Found", &to(format!("http://127.0.0.1:{there}/")), b""));
+    let plain = serve(move |_| response("302 Found", &to(format!("https://127.0.0.1:{secret}/")), b""));
+    let options = Options { authorities: authority.as_bytes(), ..Options::default() };
+    let http = Http::new(&format!("http://127.0.0.1:{plain}/os"), options).unwrap();
+    assert!(matches!(http.whole(&path()).await, Err(Fault::Unreachable { .. })));
+}
+
+#[tokio::test]
+async fn through_the_callers_proxy() {
+    // To a proxy, the whole address is the path.
+    let proxy = serve(|asked| {
+        assert_eq!(asked.path, "http://updates.test/os/targets/x.ops");
+        response("200 OK", "", b"here")
+    });
+    let proxy = format!("http://127.0.0.1:{proxy}");
+    let options = Options { proxy: Some(&proxy), ..Options::default() };
+    let body = Http::new("http://updates.test/os", options).unwrap().whole(&path()).await.unwrap();
+    assert_eq!(collect(body, 10).await.unwrap(), b"here");
+    let options = Options { proxy: Some("http://a b/"), ..Options::default() };
+    assert!(Http::new("http://updates.test/os", options).is_err());
 }
 
 #[tokio::test]
