@@ -1,68 +1,15 @@
 //! A repository behind HTTP, and what a server there can do wrong.
 
-use std::io::{BufRead as _, BufReader, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use coracle_trust::transport::{Folder, Http, Options, Path, Resolve, collect};
 use coracle_trust::{Clock, Error, Fault, Transport};
-use rustls::pki_types::PrivateKeyDer;
 
+use crate::listener::{listen, response, serve, serve_tls};
 use crate::machine::{Machine, NOW, forge as good, line, time};
-
-/// What a server is asked: the path, and the range if there is one.
-struct Asked {
-    path: String,
-    range: Option<String>,
-}
-
-/// Answers every request on a port of its own, in the background; gives the port.
-fn serve(answer: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> u16 {
-    listen(move |stream| talk(stream, &answer))
-}
-
-fn listen(talk: impl Fn(std::net::TcpStream) + Send + Sync + 'static) -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let talk = Arc::new(talk);
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let talk = talk.clone();
-            thread::spawn(move || talk(stream));
-        }
-    });
-    port
-}
-
-/// One request and its answer; then the connection ends.
-fn talk(stream: impl Read + Write, answer: &dyn Fn(&Asked) -> Vec<u8>) {
-    let mut stream = BufReader::new(stream);
-    let mut lines = Vec::new();
-    loop {
-        let mut line = String::new();
-        if stream.read_line(&mut line).unwrap_or(0) == 0 {
-            return;
-        }
-        if line.trim().is_empty() {
-            break;
-        }
-        lines.push(line.trim().to_owned());
-    }
-    let path = lines[0].split(' ').nth(1).unwrap().to_owned();
-    let range = lines.iter().find_map(|line| line.strip_prefix("range: ")).map(str::to_owned);
-    // The client may be gone by then.
-    let _ = stream.get_mut().write_all(&answer(&Asked { path, range }));
-    let _ = stream.get_mut().flush();
-}
-
-fn response(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
-    let head =
-        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n{headers}\r\n", body.len());
-    [head.as_bytes(), body].concat()
-}
 
 fn http(port: u16) -> Http {
     Http::new(&format!("http://127.0.0.1:{port}/os"), Options::default()).unwrap()
@@ -276,26 +223,6 @@ async fn addresses_that_are_none() {
     for base in ["", "os", "ftp://127.0.0.1/", "file:///os", "http://127.0.0.1/?a=b", "http://127.0.0.1/#a"] {
         assert!(Http::new(base, Options::default()).is_err(), "{base:?}");
     }
-}
-
-/// Serves over TLS; gives the port and the certificate of its authority.
-fn serve_tls(answer: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> (u16, String) {
-    let made =
-        rcgen::generate_simple_self_signed(vec!["updates.test".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    let config = Arc::new(config);
-    let port = listen(move |stream| {
-        let connection = rustls::ServerConnection::new(config.clone()).unwrap();
-        talk(rustls::StreamOwned::new(connection, stream), &answer);
-    });
-    (port, made.cert.pem())
 }
 
 #[tokio::test]

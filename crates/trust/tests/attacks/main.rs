@@ -5,6 +5,7 @@ mod content;
 mod forge;
 mod freshness;
 mod http;
+mod listener;
 mod machine;
 mod power_cut;
 mod rollback;
