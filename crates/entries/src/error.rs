@@ -71,6 +71,12 @@ pub enum Error {
         /// Which.
         version: OsVersion,
     },
+    /// The version's entry is on trial, or was given up.
+    #[error("the entry of version {version} is not blessed")]
+    NotBlessed {
+        /// Which.
+        version: OsVersion,
+    },
     /// The version is the running one.
     #[error("version {version} is running")]
     Running {
@@ -101,7 +107,7 @@ pub enum Error {
         /// The temporary file's name.
         name: String,
     },
-    /// The entry was renamed, and is not there as it should.
+    /// The file was put in its place, and is not there as it should.
     #[error("{name} is not there after it was made")]
     Lost {
         /// Its name.

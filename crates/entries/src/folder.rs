@@ -1,16 +1,14 @@
 //! The folder of the boot entries, `EFI/Linux`, and what may be done in it when.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use coracle_layout::OsVersion;
 use coracle_uki::EntryName;
-use rustix::fs::syncfs;
 
+use crate::Error;
 use crate::dir::{Dir, Listing};
-use crate::mount::Mount;
 use crate::stage::{Content, Staged};
-use crate::{Error, volume};
 
 /// The folder of the boot entries on a mounted EFI system partition. One writer at a time: the caller sees to it.
 ///
@@ -19,7 +17,7 @@ use crate::{Error, volume};
 /// [`Error::File`], which every operation may have.
 #[derive(Debug)]
 pub struct Folder {
-    dir: Dir,
+    pub(crate) dir: Dir,
 }
 
 impl Folder {
@@ -45,7 +43,7 @@ impl Folder {
     /// [`Error::Exists`], [`Error::Crowded`] and [`Error::Space`] before anything is written; [`Error::Content`] if `from` has other
     /// bytes than announced, [`Error::ReadBack`] if the disk has.
     pub fn stage(&self, version: OsVersion, content: &Content, from: impl Read) -> Result<Staged<'_>, Error> {
-        self.device()?;
+        self.dir.device()?;
         self.dir.stage(version, content, from)
     }
 
@@ -55,7 +53,7 @@ impl Folder {
     /// # Errors
     /// [`Error::Absent`], [`Error::Twice`], [`Error::Empty`].
     pub fn bless(&self, version: OsVersion) -> Result<EntryName, Error> {
-        self.device()?;
+        self.dir.device()?;
         self.dir.bless(version)
     }
 
@@ -64,7 +62,7 @@ impl Folder {
     /// # Errors
     /// Those of [`bless`](Self::bless); [`Error::NoOtherGood`].
     pub fn demote(&self, version: OsVersion) -> Result<EntryName, Error> {
-        self.device()?;
+        self.dir.device()?;
         self.dir.demote(version)
     }
 
@@ -74,10 +72,10 @@ impl Folder {
     /// [`Error::Running`], [`Error::Twice`], [`Error::NoOtherGood`]; [`Error::Shared`] and [`Error::Volume`] if that could cost
     /// another file its clusters, or nobody knows.
     pub fn remove(&self, version: OsVersion, running: OsVersion) -> Result<(), Error> {
-        let device = self.device()?;
+        let device = self.dir.device()?;
         // One that is not there may be gone in memory only.
         let Some(file) = self.dir.removable(version, running)? else { return self.dir.sync() };
-        self.nothing_is_shared(&device)?;
+        self.dir.nothing_is_shared(&device)?;
         self.dir.unlink(&file)
     }
 
@@ -87,29 +85,15 @@ impl Folder {
     /// # Errors
     /// [`Error::Shared`] and [`Error::Volume`] as in [`remove`](Self::remove).
     pub fn clean(&self) -> Result<Vec<String>, Error> {
-        let device = self.device()?;
+        let device = self.dir.device()?;
         let leftovers = self.dir.leftovers()?;
         if !leftovers.is_empty() {
-            self.nothing_is_shared(&device)?;
+            self.dir.nothing_is_shared(&device)?;
         }
         for name in &leftovers {
             self.dir.unlink(name)?;
         }
         Ok(leftovers)
-    }
-
-    /// The device of the filesystem, which is mounted as it has to be.
-    fn device(&self) -> Result<PathBuf, Error> {
-        let mount = Mount::of(&self.dir, &self.dir.path)?;
-        mount.check(&self.dir.path)?;
-        Ok(mount.device)
-    }
-
-    /// Reads the volume as it is on the disk after everything has been written.
-    fn nothing_is_shared(&self, device: &Path) -> Result<(), Error> {
-        syncfs(&self.dir)
-            .map_err(Error::on("sync the filesystem of", self.dir.path.display().to_string()))?;
-        volume::nothing_is_shared(device)
     }
 }
 

@@ -11,20 +11,31 @@
 //! | [`stage`] | how a new entry comes, and what a power cut leaves of it |
 //! | [`mod@rename`] | the order of a renaming; blessing and demoting |
 //! | `remove` | the order of a removal; cleaning up |
+//! | [`mod@replace`] | how a file that keeps its name gets other bytes |
+//! | `subfolder` | how its folder comes |
+//! | [`fallback`] | the copy of a blessed entry that the firmware starts when all else fails |
+//! | [`loader`] | the boot manager's own two copies |
 //! | `mount` | how the partition has to be mounted |
 //! | `volume` | whether files share clusters |
 
 mod dir;
 mod error;
+pub mod fallback;
 pub mod folder;
+pub mod loader;
 mod mount;
 mod remove;
 pub mod rename;
+pub mod replace;
 pub mod stage;
+mod subfolder;
 mod volume;
 
 pub use dir::{Entry, Listing};
 pub use error::Error;
+pub use fallback::Fallback;
 pub use folder::Folder;
+pub use loader::Loader;
 pub use rename::rename;
+pub use replace::Change;
 pub use stage::{Content, Staged};

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, StatxFlags, statx};
 
 use crate::Error;
+use crate::dir::Dir;
 
 const TABLE: &str = "/proc/self/mountinfo";
 /// Each makes the kernel write the sector with the names before everything is in it.
@@ -39,6 +40,15 @@ impl Mount {
             return Err(Error::Mounted { path: path(), option });
         }
         if has("ro") { Err(Error::ReadOnly { path: path() }) } else { Ok(()) }
+    }
+}
+
+impl Dir {
+    /// The device of the filesystem, which is mounted as it has to be.
+    pub(crate) fn device(&self) -> Result<PathBuf, Error> {
+        let mount = Mount::of(self, &self.path)?;
+        mount.check(&self.path)?;
+        Ok(mount.device)
     }
 }
 

@@ -10,7 +10,6 @@
 //! With the folder first, the sector is written with the new name's length and place still zero. What remains is that the
 //! kernel may write the sector by itself between 2 and 3, where it has no reason to hurry.
 
-use std::fs::File;
 use std::os::fd::AsFd;
 
 use coracle_layout::OsVersion;
@@ -26,13 +25,24 @@ const EXHAUSTED: Tries = Tries { left: 0, done: 1 };
 
 impl Dir {
     /// Steps 2 to 4; `file` is the open file named `old`.
-    pub(crate) fn rename(&self, file: &File, old: &str, new: &str) -> Result<(), Error> {
+    pub(crate) fn rename(&self, file: impl AsFd, old: &str, new: &str) -> Result<(), Error> {
         rename(self, file, old, new).map_err(|failed| failed.of(old))
     }
 
     /// Step 4.
     pub(crate) fn sync(&self) -> Result<(), Error> {
         sync_folder(self).map_err(|failed| failed.of(self.path.display().to_string()))
+    }
+
+    /// Everything on the filesystem at once, without the folder before; it need not be further than the disk's cache.
+    pub(crate) fn sync_all(&self) -> Result<(), Error> {
+        syncfs(self).map_err(Error::on("sync the filesystem of", self.path.display().to_string()))
+    }
+
+    /// The same, and the disk's cache: of vfat, only `fsync` flushes that.
+    pub(crate) fn flush_all(&self) -> Result<(), Error> {
+        self.sync_all()?;
+        fsync(self).map_err(Error::on("sync", self.path.display().to_string()))
     }
 
     pub(crate) fn bless(&self, version: OsVersion) -> Result<EntryName, Error> {

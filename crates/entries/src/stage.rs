@@ -96,7 +96,7 @@ impl Dir {
         self.has_room(version, content)?;
         let temporary = temporary(name);
         let file = self.open_file(&temporary, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
-        match self.fill(&file, &temporary, name, content, from) {
+        match self.fill(&file, &temporary, &name.to_string(), content, from) {
             Ok(()) => Ok(Staged { dir: self, file, name, len: content.len }),
             Err(error) => {
                 drop(file);
@@ -117,32 +117,42 @@ impl Dir {
         if files >= MAX_FILES {
             return Err(Error::Crowded { files });
         }
+        self.has_space(content.len)
+    }
+
+    /// Whether the filesystem takes a file of so many bytes.
+    pub(crate) fn has_space(&self, len: u64) -> Result<(), Error> {
         let stat = fstatvfs(self).map_err(Error::on("measure", self.path.display().to_string()))?;
-        let (needed, free) = (content.len.saturating_add(SPARE), stat.f_bavail.saturating_mul(stat.f_frsize));
+        let (needed, free) = (len.saturating_add(SPARE), stat.f_bavail.saturating_mul(stat.f_frsize));
         if free < needed { Err(Error::Space { needed, free }) } else { Ok(()) }
     }
 
-    /// Steps 2 to 4.
-    fn fill(
+    /// Steps 2 to 4 with the new file `temporary`, which is to become `name`.
+    pub(crate) fn fill(
         &self,
         file: &File,
         temporary: &str,
-        name: EntryName,
+        name: &str,
         content: &Content,
         from: impl Read,
     ) -> Result<(), Error> {
         if content.len == 0 {
-            return Err(Error::Empty { name: name.to_string() });
+            return Err(Error::Empty { name: name.to_owned() });
         }
         let written = copy(file, from, content.len).map_err(Error::on("write", temporary))?;
         if written != *content {
-            return Err(Error::Content { name: name.to_string() });
+            return Err(Error::Content { name: name.to_owned() });
         }
         fsync(file).map_err(Error::on("sync", temporary))?;
         self.sync()?;
-        let direct = self.open_file(temporary, OFlags::RDONLY | OFlags::DIRECT)?;
-        let read = read_back(direct, content.len).map_err(Error::on("read back", temporary))?;
+        let read = self.read_back(temporary, content.len)?;
         if read == *content { Ok(()) } else { Err(Error::ReadBack { name: temporary.to_owned() }) }
+    }
+
+    /// What a file has on the disk, of at most `len` bytes.
+    pub(crate) fn read_back(&self, name: &str, len: u64) -> Result<Content, Error> {
+        let direct = self.open_file(name, OFlags::RDONLY | OFlags::DIRECT)?;
+        read_back(direct, len).map_err(Error::on("read back", name))
     }
 }
 

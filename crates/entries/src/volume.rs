@@ -7,10 +7,19 @@ use std::path::Path;
 use coracle_fat::read::{self, Image, Limits};
 
 use crate::Error;
+use crate::dir::Dir;
+
+impl Dir {
+    /// Checks the volume that the folder is on, as it is on the disk after everything has been written.
+    pub(crate) fn nothing_is_shared(&self, device: &Path) -> Result<(), Error> {
+        self.sync_all()?;
+        nothing_is_shared(device)
+    }
+}
 
 /// Checks that nothing on the volume shares clusters with anything else. What was changed must have reached the device's
 /// cache before: `syncfs`.
-pub(crate) fn nothing_is_shared(device: &Path) -> Result<(), Error> {
+fn nothing_is_shared(device: &Path) -> Result<(), Error> {
     let failed = |operation| Error::on(operation, device.display().to_string());
     let mut file = File::open(device).map_err(failed("open"))?;
     let len = file.seek(SeekFrom::End(0)).map_err(failed("measure"))?;
