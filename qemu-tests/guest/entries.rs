@@ -8,7 +8,7 @@ use std::fs::File;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use coracle_entries::{Content, Error as Refusal, Folder, Staged};
+use coracle_entries::{Change, Content, Error as Refusal, Fallback, Folder, Loader, Staged};
 use coracle_layout::OsVersion;
 use coracle_qemu_tests::esp::{FOLDER, content};
 use nix::mount::{MsFlags, mount, umount};
@@ -29,6 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cmdline = std::fs::read_to_string("/proc/cmdline")?;
     match cmdline.split_whitespace().find_map(|word| word.strip_prefix("guest=")) {
         Some("change") => change()?,
+        Some("replace") => replace()?,
         Some("refuse") => refuse()?,
         other => return Err(format!("no task {other:?}").into()),
     }
@@ -61,6 +62,26 @@ fn change() -> Result<(), Box<dyn Error>> {
     folder.remove(third, second)?;
     marks.next()?;
     Ok(())
+}
+
+/// Each step of the other test, with a mark behind it.
+fn replace() -> Result<(), Box<dyn Error>> {
+    let folder = mounted(MsFlags::empty(), OPTIONS)?;
+    let mut marks = Marks::open()?;
+    let (loader, fallback) = (Loader::open(Path::new(AT))?, Fallback::open(Path::new(AT))?);
+    for change in [Change::Made, Change::None] {
+        changed(loader.update(&content("loader 2"))?, change)?;
+        marks.next()?;
+    }
+    for (text, change) in [("1.0.0", Change::Made), ("1.1.0", Change::Made), ("1.1.0", Change::None)] {
+        changed(fallback.replace(&folder, version(text)?, &announced(text))?, change)?;
+        marks.next()?;
+    }
+    if fallback.digest()? == Some(announced("1.1.0")) { Ok(()) } else { Err("not what it should be".into()) }
+}
+
+fn changed(change: Change, expected: Change) -> Result<(), Box<dyn Error>> {
+    if change == expected { Ok(()) } else { Err(format!("{change:?} instead of {expected:?}").into()) }
 }
 
 /// What must not be done is not done, and said.
@@ -126,8 +147,12 @@ fn mounted(flags: MsFlags, options: &str) -> Result<Folder, Box<dyn Error>> {
 
 fn stage<'a>(folder: &'a Folder, text: &str) -> Result<Staged<'a>, Box<dyn Error>> {
     let bytes = content(text);
-    let announced = Content { len: bytes.len() as u64, sha256: Sha256::digest(&bytes).into() };
-    Ok(folder.stage(version(text)?, &announced, &bytes[..])?)
+    Ok(folder.stage(version(text)?, &announced(text), &bytes[..])?)
+}
+
+fn announced(text: &str) -> Content {
+    let bytes = content(text);
+    Content { len: bytes.len() as u64, sha256: Sha256::digest(&bytes).into() }
 }
 
 fn version(text: &str) -> Result<OsVersion, coracle_layout::BadVersion> {

@@ -9,10 +9,17 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
+use coracle_fat::read::{Error as Fault, Image, Kind, Limits};
 use coracle_fat::{MIN_LEN, Volume};
 use coracle_gpt::{Guid, Lba, Number, SectorSize, Side, Table, apply};
 use coracle_layout::partition::Partition;
+use tempfile::NamedTempFile;
+
+use crate::machine::Writes;
+use crate::writes::Event;
+use crate::{Config, Deadline, Error, Exit, Machine};
 
 /// Where the ESP is on the disk, in bytes.
 pub const ESP: u64 = 1 << 20;
@@ -22,6 +29,10 @@ pub const ESP_LEN: u64 = MIN_LEN.next_multiple_of(1 << 20);
 pub const MARKS: u64 = ESP + ESP_LEN;
 /// The folder of the entries.
 pub const FOLDER: &str = "EFI/Linux";
+/// Seconds for a guest to come up, or to be done.
+const BOOT: u64 = 120;
+/// A longer file is not read.
+const MAX_FILE: u64 = 1 << 22;
 
 /// What the entry of a version consists of: enough for its clusters to be listed in several sectors of the table.
 pub fn content(version: &str) -> Vec<u8> {
@@ -60,6 +71,65 @@ pub fn make(disk: &mut File, files: &[(&str, &[u8])]) -> io::Result<()> {
     let volume = Volume { len: ESP_LEN, id: 0x00c0_ac1e, label: *b"ESP        ", files };
     coracle_fat::write(&mut Window::of(disk), &volume).expect("files that an ESP can hold");
     Ok(())
+}
+
+/// Like [`make`], in a file of its own.
+///
+/// # Panics
+/// When it cannot be made.
+pub fn disk_of(files: &[(&str, &[u8])]) -> NamedTempFile {
+    let mut disk = NamedTempFile::new().expect("a temporary file");
+    make(disk.as_file_mut(), files).expect("a disk");
+    disk
+}
+
+/// A guest that does `task` to the disk and says so.
+pub fn guest(kernel: &Path, initramfs: &NamedTempFile, task: &str, disk: &Path) -> Config {
+    let config = Config::direct(kernel, initramfs.path(), &format!("guest={task}")).memory(128);
+    config.without_network().disk(disk, Writes::Stay)
+}
+
+/// Runs such a guest to its end.
+///
+/// # Errors
+/// Those of the machine, which may not come to its end.
+///
+/// # Panics
+/// When it ends in another way.
+pub fn run(config: Config) -> Result<(), Error> {
+    let mut machine = Machine::start(config)?;
+    machine.wait_for("guest: done", Deadline::seconds(BOOT))?;
+    assert_eq!(machine.wait_exit(Deadline::seconds(BOOT))?, Exit::PowerOff);
+    Ok(())
+}
+
+/// Whether a guest wrote this between two of its steps.
+pub fn is_mark(event: &Event<'_>) -> bool {
+    matches!(event, Event::Write { offset, .. } if *offset >= MARKS)
+}
+
+/// The files of a disk's ESP, each with its path and what is in it, which may end early.
+///
+/// # Panics
+/// On a fault that `tolerated` does not take.
+pub fn files(disk: &File, tolerated: impl Fn(&Fault) -> bool) -> Vec<(String, Vec<u8>)> {
+    let mut image = Image::open(Window::of(disk), ESP_LEN).expect("a volume");
+    let listing = image.list(Limits::default());
+    for fault in &listing.faults {
+        assert!(tolerated(fault), "{fault}");
+    }
+    let files = listing.entries.into_iter().filter(|entry| entry.kind != Kind::Folder);
+    files
+        .map(|entry| {
+            let bytes = image.content(&entry, MAX_FILE).expect("a file");
+            (entry.path, bytes)
+        })
+        .collect()
+}
+
+/// Faults of the kind that a comparison of what is in the files finds, or that nobody minds.
+pub fn is_found_by_content(fault: &Fault) -> bool {
+    matches!(fault, Fault::Chain { .. } | Fault::Table { .. })
 }
 
 /// The ESP of a disk, as if it were a file.

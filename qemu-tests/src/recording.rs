@@ -86,6 +86,15 @@ impl Recording {
     }
 }
 
+/// A name for what these files consist of.
+///
+/// # Panics
+/// When one cannot be read.
+pub fn key_of(paths: &[&Path]) -> String {
+    let digests = paths.iter().map(|path| Sha256::digest(fs::read(path).expect("an ingredient")));
+    hex(digests.fold(Sha256::new(), |all, one| all.chain_update(one)).finalize().as_slice())
+}
+
 /// A name for the image and the length of the disk.
 fn key(specimen: &Specimen) -> Result<String, Error> {
     let path = specimen.path();

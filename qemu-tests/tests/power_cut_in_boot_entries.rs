@@ -4,18 +4,15 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use coracle_fat::read::{Error as Fault, Image, Kind, Limits};
 use coracle_loader as loader;
 use coracle_qemu_tests::crash::{self, State};
-use coracle_qemu_tests::esp::{ESP_LEN, FOLDER, MARKS, Window, content, make};
-use coracle_qemu_tests::recording::Recording;
+use coracle_qemu_tests::esp::{self, FOLDER, content, is_found_by_content, is_mark};
+use coracle_qemu_tests::recording::{Recording, key_of};
 use coracle_qemu_tests::sample::Sample;
 use coracle_qemu_tests::writes::Event;
-use coracle_qemu_tests::{Config, Deadline, Error, Exit, Machine, disk, image};
-use sha2::{Digest, Sha256};
+use coracle_qemu_tests::{Error, disk, image};
 use tempfile::NamedTempFile;
 
-const BOOT: u64 = 120;
 /// How long a run of some cases may go on; all of them take about as long.
 const BUDGET: Duration = Duration::from_secs(60);
 /// What a power cut during an update has left.
@@ -61,11 +58,11 @@ fn every_cut_leaves_the_loader_a_whole_entry() -> Result<(), Error> {
         disk_of(&[("coracle_1.0.0.efi", content("1.0.0")), (UNFINISHED, vec![7; 9000]), (EMPTY, vec![])]);
     let (kernel, initramfs) =
         (image::kernel()?, image::initramfs_with("coracle-qemu-tests", "guest-entries")?);
-    let key = key(&[&kernel, initramfs.path(), base.path()]);
+    let key = key_of(&[&kernel, initramfs.path(), base.path()]);
     let recording = Recording::kept("boot-entries", &key, |log| {
         let copy = NamedTempFile::new().unwrap();
         disk::copy(base.path(), copy.path())?;
-        run(guest(&kernel, &initramfs, "change", copy.path()).record(log))
+        esp::run(esp::guest(&kernel, &initramfs, "change", copy.path()).record(log))
     })?;
     let events = recording.events()?;
     let steps: usize = events.iter().map(|event| usize::from(is_mark(event))).sum();
@@ -85,19 +82,7 @@ fn what_is_not_safe_is_refused() -> Result<(), Error> {
     share_clusters(base.path());
     let (kernel, initramfs) =
         (image::kernel()?, image::initramfs_with("coracle-qemu-tests", "guest-entries")?);
-    run(guest(&kernel, &initramfs, "refuse", base.path()))
-}
-
-fn guest(kernel: &Path, initramfs: &NamedTempFile, task: &str, disk: &Path) -> Config {
-    let config = Config::direct(kernel, initramfs.path(), &format!("guest={task}")).memory(128);
-    config.without_network().disk(disk, coracle_qemu_tests::machine::Writes::Stay)
-}
-
-fn run(config: Config) -> Result<(), Error> {
-    let mut machine = Machine::start(config)?;
-    machine.wait_for("guest: done", Deadline::seconds(BOOT))?;
-    assert_eq!(machine.wait_exit(Deadline::seconds(BOOT))?, Exit::PowerOff);
-    Ok(())
+    esp::run(esp::guest(&kernel, &initramfs, "refuse", base.path()))
 }
 
 fn leaves_whole_entries(state: &State, events: &[Event<'_>], base: &Path) -> Result<(), Error> {
@@ -159,35 +144,18 @@ fn version_in(name: &str) -> &str {
     version.split('+').next().unwrap_or_default()
 }
 
-/// The files of the folder with what is in them. Files may end early; nothing may share, and no folder be damaged.
+/// The files of the folder with what is in them.
 fn files_on(disk: &File) -> Vec<(String, Vec<u8>)> {
-    let mut image = Image::open(Window::of(disk), ESP_LEN).unwrap();
-    let listing = image.list(Limits::default());
-    for fault in &listing.faults {
-        // Both are of the kind that the comparison of what is in a file finds, or that nobody minds.
-        assert!(matches!(fault, Fault::Chain { .. } | Fault::Table { .. }), "{fault}");
-    }
     let in_folder = |path: &str| path.strip_prefix(FOLDER)?.strip_prefix('/').map(str::to_owned);
-    let mut files = Vec::new();
-    for entry in listing.entries.iter().filter(|entry| entry.kind != Kind::Folder) {
-        if let Some(name) = in_folder(&entry.path) {
-            files.push((name, image.content(entry, 1 << 22).unwrap()));
-        }
-    }
-    files
-}
-
-fn is_mark(event: &Event<'_>) -> bool {
-    matches!(event, Event::Write { offset, .. } if *offset >= MARKS)
+    let files = esp::files(disk, is_found_by_content);
+    files.into_iter().filter_map(|(path, bytes)| Some((in_folder(&path)?, bytes))).collect()
 }
 
 fn disk_of(files: &[(&str, Vec<u8>)]) -> NamedTempFile {
     let paths: Vec<_> = files.iter().map(|(name, _)| format!("{FOLDER}/{name}")).collect();
     let files: Vec<_> =
         paths.iter().map(String::as_str).zip(files.iter().map(|(_, bytes)| &bytes[..])).collect();
-    let mut disk = NamedTempFile::new().unwrap();
-    make(disk.as_file_mut(), &files).unwrap();
-    disk
+    esp::disk_of(&files)
 }
 
 /// Gives the temporary file the clusters of the first entry.
@@ -201,11 +169,4 @@ fn share_clusters(disk: &Path) {
     let sector = to / 512 * 512;
     let file = File::options().write(true).open(disk).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, &bytes[sector..sector + 512], sector as u64).unwrap();
-}
-
-/// A name for what a recording is made of.
-fn key(paths: &[&Path]) -> String {
-    let digests = paths.iter().map(|path| Sha256::digest(std::fs::read(path).unwrap()));
-    let digest = digests.fold(Sha256::new(), |all, one| all.chain_update(one)).finalize();
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
