@@ -2,9 +2,11 @@
 
 mod backoff;
 mod children;
+mod control;
 mod display;
 mod keys;
 mod launch;
+mod orders;
 mod output;
 mod polled;
 pub(crate) mod shutdown;
@@ -13,6 +15,7 @@ mod unit;
 
 use std::{io, path::Path, time::Duration};
 
+use coracle_layout::{control::Kind, paths};
 use nix::{
     errno::Errno,
     sys::{
@@ -21,6 +24,7 @@ use nix::{
         signalfd::{SfdFlags, SignalFd},
     },
 };
+use rustix::process::Uid;
 
 use crate::{
     boot::{self, Machine, Mode},
@@ -30,6 +34,7 @@ use crate::{
     watchdog::{self, Watchdog},
 };
 use children::{Ended, Next};
+use control::Control;
 use display::Display;
 use keys::Keyboards;
 use launch::Supervised;
@@ -50,6 +55,8 @@ const SHUTDOWN_SLACK: Duration = Duration::from_secs(10);
 const ADDRESS_INTERVAL: Duration = Duration::from_secs(5);
 /// How often pipes over their budget are read again.
 const OUTPUT_INTERVAL: Duration = Duration::from_secs(1);
+/// The service that, where an image has it, says of a boot on trial that it is good.
+const UPDATER: &str = "updater";
 
 /// Why PID 1 cannot supervise.
 #[derive(Debug, thiserror::Error)]
@@ -93,8 +100,12 @@ pub(crate) struct Supervisor {
     polled: Polled,
     signals: SignalFd,
     keyboards: Keyboards,
+    /// `None` where it could not be made.
+    control: Option<Control>,
     watchdog: Option<Watchdog>,
     assessment: Assessment,
+    /// Units that settle do not make the boot good: the updater says when it is.
+    awaits_word: bool,
     ending: Option<Ending>,
     display: Display,
     /// Those that the block shows, and when they were looked at.
@@ -132,6 +143,12 @@ impl Supervisor {
         let deadline = clock::since_boot().saturating_add(machine.deadline);
         let units =
             launch::load(machine.mode).map_err(|source| Error { action: "open the cgroup tree", source })?;
+        let control = Control::open(Path::new(paths::CONTROL), Uid::ROOT, &polled);
+        if let Err(errno) = &control {
+            error!("no orders are taken path={} error={errno}", paths::CONTROL);
+        }
+        let awaits_word = machine.is_on_trial()
+            && units.iter().any(|unit| unit.kind == Kind::Service && unit.plan.name.as_str() == UPDATER);
         let mut display = Display::default();
         display.change(clock::since_boot());
         Ok(Self {
@@ -141,7 +158,9 @@ impl Supervisor {
             polled,
             signals,
             keyboards: Keyboards::new(Path::new(keys::FOLDER)),
+            control: control.ok(),
             assessment: Assessment::Until(deadline),
+            awaits_word,
             ending: None,
             display,
             addresses: vec![],
@@ -189,6 +208,9 @@ impl Supervisor {
             self.refill();
         }
         self.keyboards.scan(&self.polled, now);
+        if let Some(control) = &mut self.control {
+            control.drop_silent(&self.polled, now);
+        }
         self.assess(now);
         if now.saturating_sub(self.looked) >= ADDRESS_INTERVAL {
             self.look_at_addresses(now);
@@ -239,6 +261,12 @@ impl Supervisor {
             Token::Signals => self.take_signals(),
             Token::Failure(index) => self.take_failure(index),
             Token::Output(index) => self.take_output(index),
+            Token::Control => {
+                if let Some(control) = &mut self.control {
+                    control.accept(&self.polled, clock::since_boot());
+                }
+            }
+            Token::Peer(index) => self.take_request(index),
             Token::Keyboards => {
                 if let Some(how) = self.keyboards.read(&self.polled) {
                     self.end(how, "a key");
@@ -348,17 +376,19 @@ impl Supervisor {
     }
 
     /// Whether this boot has come to a good end. Off trial one that missed its deadline may still do.
+    ///
+    /// It has when every unit has settled; but of a boot on trial in an image with an updater, the updater says so
+    /// ([`Request::Good`](coracle_layout::control::Request::Good)), before the deadline: it has gates of its own, and blesses
+    /// the entry first. An updater that never comes to it thus leads back to the other entry, as units that do not settle do.
     fn assess(&mut self, now: Duration) {
         if self.ending.is_some() || self.assessment == Assessment::Good {
             return;
         }
-        if self.machine.mode != Mode::Recovery && self.units.iter().all(|unit| unit.unit.is_settled(now)) {
-            self.assessment = Assessment::Good;
-            info!("boot is good uptime={}ms", now.as_millis());
-            record::good(&self.machine);
-            if let Err(error) = boot::bless() {
-                warning!("hung tasks stay fatal error={:?}", log::Chain(&error).to_string());
-            }
+        if !self.awaits_word
+            && self.machine.mode != Mode::Recovery
+            && self.units.iter().all(|unit| unit.unit.is_settled(now))
+        {
+            self.prove(now);
         } else if let Assessment::Until(deadline) = self.assessment
             && now >= deadline
         {
@@ -368,6 +398,19 @@ impl Supervisor {
             if self.machine.is_on_trial() {
                 self.end(How::Reboot, "an entry on trial that missed its deadline");
             }
+        }
+    }
+
+    /// This boot is good, if it was not already.
+    fn prove(&mut self, now: Duration) {
+        if self.assessment == Assessment::Good {
+            return;
+        }
+        self.assessment = Assessment::Good;
+        info!("boot is good uptime={}ms", now.as_millis());
+        record::good(&self.machine);
+        if let Err(error) = boot::bless() {
+            warning!("hung tasks stay fatal error={:?}", log::Chain(&error).to_string());
         }
     }
 

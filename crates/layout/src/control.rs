@@ -9,7 +9,8 @@
 //! | `undrain` | starts the pods again | `ok`, at once |
 //! | `reboot` | shuts down in order and reboots | `ok`, before it does |
 //!
-//! Anything else is answered `error`, a space and a sentence.
+//! Anything else is answered `error`, a space and a sentence; so is what cannot be done: `good` while the state partition is
+//! missing, and all but `status` while the machine is going down. A packet of no bytes is the end of the connection.
 //!
 //! [`paths::CONTROL`]: crate::paths::CONTROL
 
@@ -17,8 +18,9 @@ use std::{fmt, str::FromStr};
 
 /// The longest request, in bytes.
 pub const MAX_REQUEST: usize = 16;
-/// The longest answer, in bytes.
-pub const MAX_ANSWER: usize = 256 << 10;
+/// The longest answer, in bytes: what the kernel takes as one packet while its limits are its own, and more than two full
+/// folders of start plans come to.
+pub const MAX_ANSWER: usize = 192 << 10;
 
 /// What the updater may want of PID 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +101,7 @@ pub enum Phase {
     Running,
     /// It was asked to end.
     Stopping,
-    /// It came to a good end, and is not started again.
+    /// It came to a good end by itself, and is not started again.
     Done,
     /// It is gone, and is not started again.
     Ended,
@@ -183,12 +185,12 @@ impl FromStr for Status {
 }
 
 /// The answer to a request that was done.
-pub fn ok(text: &impl fmt::Display) -> String {
+pub fn ok(text: &dyn fmt::Display) -> String {
     format!("ok\n{text}")
 }
 
 /// The answer to one that was not.
-pub fn error(why: &impl fmt::Display) -> String {
+pub fn error(why: &dyn fmt::Display) -> String {
     format!("error {why}")
 }
 

@@ -15,7 +15,7 @@ use std::{
 };
 
 use coracle_fence::signals;
-use coracle_layout::paths;
+use coracle_layout::{control::Kind, paths};
 use coracle_runtime::{
     cgroup::Cgroup,
     exit::Exit,
@@ -44,15 +44,6 @@ use crate::{
 /// As the kernel numbers it.
 const SIGKILL: u8 = 9;
 
-/// Whose a unit is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// The host's.
-    Service,
-    /// The recipe's.
-    Pod,
-}
-
 /// A unit with what it takes to start it, and what there is while it runs.
 pub(crate) struct Supervised {
     pub(crate) plan: Plan,
@@ -62,7 +53,7 @@ pub(crate) struct Supervised {
     pub(crate) output: Option<Output>,
     /// Its output is over budget and not polled.
     pub(crate) is_spent: bool,
-    kind: Kind,
+    pub(crate) kind: Kind,
     /// Where its cgroup is.
     branch: Rc<File>,
     prepared: Option<Prepared>,

@@ -12,7 +12,7 @@ use crate::log::warning;
 /// Events taken in one turn.
 const BATCH: usize = 64;
 /// The low bits of a token's number say what it is, the others which.
-const KINDS: u64 = 4;
+const KINDS: u64 = 6;
 
 /// What an event is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub(crate) enum Token {
     Output(usize),
     /// Any of the keyboards.
     Keyboards,
+    /// The control socket.
+    Control,
+    /// A connection there.
+    Peer(usize),
 }
 
 impl Token {
@@ -34,6 +38,8 @@ impl Token {
             Self::Failure(index) => (1, index),
             Self::Output(index) => (2, index),
             Self::Keyboards => (3, 0),
+            Self::Control => (4, 0),
+            Self::Peer(index) => (5, index),
         };
         index as u64 * KINDS + kind
     }
@@ -44,7 +50,9 @@ impl Token {
             0 => Self::Signals,
             1 => Self::Failure(index),
             2 => Self::Output(index),
-            _ => Self::Keyboards,
+            3 => Self::Keyboards,
+            4 => Self::Control,
+            _ => Self::Peer(index),
         }
     }
 }
@@ -86,9 +94,15 @@ mod tests {
 
     #[test]
     fn tokens_survive_the_kernel() {
-        for token in
-            [Token::Signals, Token::Failure(0), Token::Failure(999), Token::Output(7), Token::Keyboards]
-        {
+        for token in [
+            Token::Signals,
+            Token::Failure(0),
+            Token::Failure(999),
+            Token::Output(7),
+            Token::Keyboards,
+            Token::Control,
+            Token::Peer(3),
+        ] {
             assert_eq!(Token::of(token.number()), token);
         }
     }

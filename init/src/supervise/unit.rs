@@ -2,20 +2,21 @@
 //!
 //! Pure: events and the time come in, effects go out. The loop outside carries them out and reports back.
 //!
-//! | state | `Due` | `Started` | `Gone` | `Stop` |
-//! |---|---|---|---|---|
-//! | `Waiting` | start: `Starting` | | | `Ended` |
-//! | `Starting` | kill: `Killed` | `Running` | next | ask to end: `Stopping` |
-//! | `Running` | | | next | ask to end: `Stopping` |
-//! | `Stopping` | kill: `Killed` | | next | |
-//! | `Killed` | | | next | |
-//! | `Ended` | | | | |
+//! | state | `Due` | `Started` | `Gone` | `Stop` | `Start` |
+//! |---|---|---|---|---|---|
+//! | `Waiting` | start: `Starting` | | | `Ended` | |
+//! | `Starting` | kill: `Killed` | `Running` | next | ask to end: `Stopping` | |
+//! | `Running` | | | next | ask to end: `Stopping` | |
+//! | `Stopping` | kill: `Killed` | | next | noted | noted |
+//! | `Killed` | | | next | noted | noted |
+//! | `Ended` | | | | | `Waiting`, if stopped |
 //!
-//! `next` is `Waiting` with a back-off, or `Ended` where the restart policy or an earlier `Stop` says so. What is empty
-//! changes nothing.
+//! `next` is `Waiting` with a back-off, or `Ended` where the restart policy or an earlier `Stop` says so, or `Waiting` without
+//! one where a `Start` came after that. One that ended by itself is not started by `Start`. What is empty changes nothing.
 
 use std::time::Duration;
 
+use coracle_layout::control::Phase;
 use coracle_runtime::{exit::Exit, plan::Restart};
 
 use super::backoff::Backoff;
@@ -63,6 +64,8 @@ pub(crate) enum Event {
     Gone(Outcome),
     /// It should not run any more.
     Stop,
+    /// It should again, if it was stopped.
+    Start,
 }
 
 /// What to do.
@@ -89,6 +92,8 @@ pub(crate) struct Unit {
     grace: Duration,
     wanted: Wanted,
     backoff: Backoff,
+    /// When it began to do what [`Unit::phase`] says.
+    since: Duration,
 }
 
 /// What it should be doing.
@@ -96,13 +101,24 @@ pub(crate) struct Unit {
 enum Wanted {
     Up,
     Down,
+    /// Up as soon as it is gone, whatever its policy says.
+    Again,
 }
 
 impl Unit {
     /// A program to be started now.
     pub(crate) fn new(restart: Restart, grace: Duration, backoff: Backoff) -> Self {
         let current = Current::Waiting { until: Duration::ZERO };
-        Self { current, last: None, restarts: 0, restart, grace, wanted: Wanted::Up, backoff }
+        Self {
+            current,
+            last: None,
+            restarts: 0,
+            restart,
+            grace,
+            wanted: Wanted::Up,
+            backoff,
+            since: Duration::ZERO,
+        }
     }
 
     /// When it wants [`Event::Due`].
@@ -120,16 +136,40 @@ impl Unit {
         self.current == Current::Ended
     }
 
-    /// Whether it has been the program at least once.
-    pub(crate) fn has_run(&self) -> bool {
-        matches!(self.current, Current::Running { .. }) || matches!(self.last, Some(Outcome::Ended(_)))
+    /// Whether it is gone because it was told to.
+    fn is_stopped(&self) -> bool {
+        self.is_ended() && self.wanted == Wanted::Down
     }
 
-    /// Whether the boot needs to wait for it no longer: it has run for a while, or did what it had to.
+    /// Whether it has been the program at least once, or is not to be.
+    pub(crate) fn has_run(&self) -> bool {
+        matches!(self.current, Current::Running { .. })
+            || matches!(self.last, Some(Outcome::Ended(_)))
+            || self.is_stopped()
+    }
+
+    /// What it is doing, and for how many seconds.
+    pub(crate) fn phase(&self, now: Duration) -> (Phase, u64) {
+        let phase = match self.current {
+            Current::Waiting { .. } | Current::Starting { .. } => return (Phase::Waiting, 0),
+            Current::Running { .. } => Phase::Running,
+            Current::Stopping { .. } | Current::Killed => Phase::Stopping,
+            Current::Ended if self.did_well() => Phase::Done,
+            Current::Ended => Phase::Ended,
+        };
+        (phase, now.saturating_sub(self.since).as_secs())
+    }
+
+    /// Whether it has ended, by itself and as it should.
+    fn did_well(&self) -> bool {
+        !self.is_stopped() && self.last == Some(Outcome::Ended(Exit::Code(0)))
+    }
+
+    /// Whether the boot needs to wait for it no longer: it has run for a while, did what it had to, or was told to end.
     pub(crate) fn is_settled(&self, now: Duration) -> bool {
         match self.current {
             Current::Running { since } => now.saturating_sub(since) >= SETTLED,
-            Current::Ended => self.last == Some(Outcome::Ended(Exit::Code(0))),
+            Current::Ended => self.is_stopped() || self.did_well(),
             _ => false,
         }
     }
@@ -137,9 +177,23 @@ impl Unit {
     /// Takes an event. One that does not fit changes nothing.
     pub(crate) fn step(&mut self, event: Event, now: Duration) -> Effect {
         let (next, effect) = match (&self.current, event) {
-            (Current::Waiting { .. } | Current::Ended, Event::Stop) => {
+            (Current::Waiting { .. }, Event::Stop) => {
                 self.wanted = Wanted::Down;
                 (Current::Ended, Effect::None)
+            }
+            (Current::Stopping { .. } | Current::Killed, Event::Stop) => {
+                self.wanted = Wanted::Down;
+                return Effect::None;
+            }
+            (Current::Stopping { .. } | Current::Killed, Event::Start) => {
+                if self.wanted == Wanted::Down {
+                    self.wanted = Wanted::Again;
+                }
+                return Effect::None;
+            }
+            (Current::Ended, Event::Start) if self.wanted == Wanted::Down => {
+                self.wanted = Wanted::Up;
+                (Current::Waiting { until: now }, Effect::None)
             }
             (Current::Waiting { until }, Event::Due) if now >= *until => {
                 (Current::Starting { until: now + START_LIMIT }, Effect::Start)
@@ -164,11 +218,18 @@ impl Unit {
             }
             _ => return Effect::None,
         };
+        if next != Current::Killed {
+            self.since = now;
+        }
         self.current = next;
         effect
     }
 
     fn after(&mut self, outcome: &Outcome, ran: Duration, now: Duration) -> Current {
+        if self.wanted == Wanted::Again {
+            self.wanted = Wanted::Up;
+            return Current::Waiting { until: now };
+        }
         let again = match outcome {
             Outcome::NotStarted(_) => self.restart != Restart::Never,
             Outcome::Ended(exit) => exit.restarts(self.restart),
@@ -219,29 +280,36 @@ mod tests {
             (waiting.clone(), Event::Due, Current::Starting { until: at(9) + START_LIMIT }, Effect::Start),
             (waiting.clone(), Event::Started, waiting.clone(), Effect::None),
             (waiting.clone(), gone.clone(), waiting.clone(), Effect::None),
-            (waiting, Event::Stop, Current::Ended, Effect::None),
+            (waiting.clone(), Event::Stop, Current::Ended, Effect::None),
+            (waiting.clone(), Event::Start, waiting, Effect::None),
             (starting.clone(), Event::Due, Current::Killed, Effect::Kill),
             (starting.clone(), Event::Started, Current::Running { since: at(9) }, Effect::None),
             (starting.clone(), gone.clone(), again.clone(), Effect::None),
-            (starting, Event::Stop, stopped.clone(), Effect::AskToEnd),
+            (starting.clone(), Event::Stop, stopped.clone(), Effect::AskToEnd),
+            (starting.clone(), Event::Start, starting, Effect::None),
             (running.clone(), Event::Due, running.clone(), Effect::None),
             (running.clone(), Event::Started, running.clone(), Effect::None),
             (running.clone(), gone.clone(), again.clone(), Effect::None),
-            (running, Event::Stop, stopped, Effect::AskToEnd),
+            (running.clone(), Event::Stop, stopped, Effect::AskToEnd),
+            (running.clone(), Event::Start, running, Effect::None),
             (stopping.clone(), Event::Due, Current::Killed, Effect::Kill),
             (stopping.clone(), Event::Started, stopping.clone(), Effect::None),
             (stopping.clone(), gone.clone(), again.clone(), Effect::None),
-            (stopping.clone(), Event::Stop, stopping, Effect::None),
+            (stopping.clone(), Event::Stop, stopping.clone(), Effect::None),
+            (stopping.clone(), Event::Start, stopping, Effect::None),
             (Current::Killed, Event::Due, Current::Killed, Effect::None),
             (Current::Killed, Event::Started, Current::Killed, Effect::None),
             (Current::Killed, Event::Stop, Current::Killed, Effect::None),
+            (Current::Killed, Event::Start, Current::Killed, Effect::None),
             (Current::Killed, gone.clone(), again, Effect::None),
             (Current::Ended, Event::Due, Current::Ended, Effect::None),
             (Current::Ended, Event::Started, Current::Ended, Effect::None),
             (Current::Ended, gone, Current::Ended, Effect::None),
             (Current::Ended, Event::Stop, Current::Ended, Effect::None),
+            // By itself.
+            (Current::Ended, Event::Start, Current::Ended, Effect::None),
         ];
-        assert_eq!(table.len(), 6 * 4);
+        assert_eq!(table.len(), 6 * 5);
         for (before, event, after, effect) in table {
             let mut unit = Unit { current: before.clone(), ..unit(Restart::Always) };
             assert_eq!(unit.step(event.clone(), at(9)), effect, "{before:?} {event:?}");
@@ -274,6 +342,64 @@ mod tests {
         unit.step(gone_with(137), at(36));
         assert!(unit.is_ended());
         assert_eq!(unit.step(Event::Due, at(99)), Effect::None);
+    }
+
+    #[test]
+    fn what_was_stopped_starts_again_and_what_ended_by_itself_does_not() {
+        for restart in [Restart::Always, Restart::OnFailure, Restart::Never] {
+            let mut unit = running(restart);
+            unit.step(Event::Stop, at(5));
+            assert_eq!(unit.phase(at(7)), (Phase::Stopping, 2));
+            unit.step(gone_with(0), at(8));
+            assert_eq!(unit.phase(at(9)), (Phase::Ended, 1), "not by itself: {restart:?}");
+            assert!(unit.is_settled(at(9)) && unit.has_run());
+            unit.step(Event::Start, at(10));
+            assert_eq!((unit.due(), unit.phase(at(10))), (Some(at(10)), (Phase::Waiting, 0)));
+            assert_eq!(unit.step(Event::Due, at(10)), Effect::Start);
+            unit.step(Event::Started, at(11));
+            assert_eq!((unit.phase(at(13)), unit.restarts), ((Phase::Running, 2), 0));
+        }
+        let mut job = running(Restart::Never);
+        job.step(gone_with(0), at(2));
+        for event in [Event::Stop, Event::Start] {
+            assert_eq!(job.step(event, at(3)), Effect::None);
+            assert_eq!(job.phase(at(4)), (Phase::Done, 2));
+        }
+        let mut early = unit(Restart::Always);
+        early.step(Event::Stop, at(0));
+        assert!(early.is_settled(at(0)) && early.has_run());
+        early.step(Event::Start, at(1));
+        assert!(!early.is_settled(at(99)) && !early.has_run());
+    }
+
+    #[test]
+    fn the_last_wish_counts_once_it_is_gone() {
+        for (wishes, after) in [
+            (vec![Event::Start], Current::Waiting { until: at(40) }),
+            (vec![Event::Start, Event::Stop], Current::Ended),
+            (vec![Event::Stop, Event::Start, Event::Start], Current::Waiting { until: at(40) }),
+        ] {
+            for is_killed in [false, true] {
+                let mut unit = running(Restart::Never);
+                unit.step(Event::Stop, at(5));
+                if is_killed {
+                    assert_eq!(unit.step(Event::Due, at(35)), Effect::Kill);
+                    assert_eq!(unit.phase(at(36)), (Phase::Stopping, 31));
+                }
+                for wish in &wishes {
+                    assert_eq!(unit.step(wish.clone(), at(39)), Effect::None);
+                }
+                unit.step(gone_with(137), at(40));
+                assert_eq!(unit.current, after, "{wishes:?}");
+            }
+        }
+        // One that was killed since it did not start is stopped for good, too.
+        let mut unit = unit(Restart::Always);
+        unit.step(Event::Due, at(0));
+        assert_eq!(unit.step(Event::Due, at(60)), Effect::Kill);
+        unit.step(Event::Stop, at(61));
+        unit.step(gone_with(137), at(62));
+        assert!(unit.is_ended());
     }
 
     #[test]
