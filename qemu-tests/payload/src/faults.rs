@@ -120,7 +120,7 @@ pub fn write_file(path: &str, bytes: u64) -> io::Result<()> {
 }
 
 /// Starts this program again and never waits for it: whoever reaps it does.
-fn start(arguments: &[&str]) -> io::Result<()> {
+pub fn start(arguments: &[&str]) -> io::Result<()> {
     again().args(arguments).spawn().map(drop)
 }
 

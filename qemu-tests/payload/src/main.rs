@@ -3,6 +3,7 @@
 mod facts;
 mod faults;
 mod json;
+mod orders;
 mod request;
 mod serve;
 
@@ -19,6 +20,11 @@ fn main() -> ExitCode {
         // What the faults start: see there.
         [faults::BATCH, count] => faults::batch(count),
         [faults::BOMB, until] => faults::bomb(until),
+        [orders::SAY, text] => orders::say(text),
+        [orders::APART, port] => match port.parse() {
+            Ok(port) => orders::move_apart().and_then(|()| serve::run(port)),
+            Err(_) => return usage(),
+        },
         _ => return usage(),
     };
     match done {

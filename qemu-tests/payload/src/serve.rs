@@ -13,7 +13,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
 use crate::request::Request;
-use crate::{facts, faults};
+use crate::{facts, faults, orders};
 
 /// How long a client may take to send its request.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -135,6 +135,22 @@ impl Server {
             "/fork-bomb" => {
                 let bomb = faults::start_bomb(request.number("seconds").unwrap_or(10));
                 now(bomb.map(|()| b"started\n".to_vec()), 500)
+            }
+            "/apart" => {
+                let port = request.number("port").unwrap_or_default().to_string();
+                now(faults::start(&[orders::APART, &port]).map(|()| b"started\n".to_vec()), 500)
+            }
+            "/say" => {
+                let uid = request.number("uid").unwrap_or_default() as u32;
+                now(orders::say_as(uid, request.text("text").unwrap_or_default()), 500)
+            }
+            "/visit" => {
+                let times = request.number("n").unwrap_or(1);
+                now(orders::visit(times).map(|()| b"visited\n".to_vec()), 500)
+            }
+            "/flood-orders" => {
+                let connections = request.number("n").unwrap_or(100);
+                now(orders::flood(connections).map(|()| b"flooded\n".to_vec()), 500)
             }
             "/stubborn" => {
                 self.stubborn = true;
