@@ -1,5 +1,6 @@
 //! The loop of PID 1: one thread, one epoll, every wait with a deadline.
 
+mod assessment;
 mod backoff;
 mod children;
 mod control;
@@ -27,12 +28,13 @@ use nix::{
 use rustix::process::Uid;
 
 use crate::{
-    boot::{self, Machine, Mode},
+    boot::{self, Machine},
     clock,
     log::{self, error, info, warning},
     record,
     watchdog::{self, Watchdog},
 };
+use assessment::{Assessment, Proof, Updater};
 use children::{Ended, Next};
 use control::Control;
 use display::Display;
@@ -67,17 +69,6 @@ pub(crate) struct Error {
     source: io::Error,
 }
 
-/// Whether this boot has proved itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Assessment {
-    /// Units have until then to settle.
-    Until(Duration),
-    /// It has.
-    Good,
-    /// They had their time.
-    Missed,
-}
-
 /// How many of the children that have ended were collected. SIGCHLD says once that there are some: it does not come again for
 /// those that were left for the next turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,8 +95,7 @@ pub(crate) struct Supervisor {
     control: Option<Control>,
     watchdog: Option<Watchdog>,
     assessment: Assessment,
-    /// Units that settle do not make the boot good: the updater says when it is.
-    awaits_word: bool,
+    proof: Proof,
     ending: Option<Ending>,
     display: Display,
     /// Those that the block shows, and when they were looked at.
@@ -147,8 +137,9 @@ impl Supervisor {
         if let Err(errno) = &control {
             error!("no orders are taken path={} error={errno}", paths::CONTROL);
         }
-        let awaits_word = machine.is_on_trial()
-            && units.iter().any(|unit| unit.kind == Kind::Service && unit.plan.name.as_str() == UPDATER);
+        let is_updater = |unit: &Supervised| unit.kind == Kind::Service && unit.plan.name.as_str() == UPDATER;
+        let updater = if units.iter().any(is_updater) { Updater::Here } else { Updater::None };
+        let proof = Proof::of(machine.mode, machine.is_on_trial(), updater);
         let mut display = Display::default();
         display.change(clock::since_boot());
         Ok(Self {
@@ -160,7 +151,7 @@ impl Supervisor {
             keyboards: Keyboards::new(Path::new(keys::FOLDER)),
             control: control.ok(),
             assessment: Assessment::Until(deadline),
-            awaits_word,
+            proof,
             ending: None,
             display,
             addresses: vec![],
@@ -375,25 +366,17 @@ impl Supervisor {
         }
     }
 
-    /// Whether this boot has come to a good end. Off trial one that missed its deadline may still do.
-    ///
-    /// It has when every unit has settled; but of a boot on trial in an image with an updater, the updater says so
-    /// ([`Request::Good`](coracle_layout::control::Request::Good)), before the deadline: it has gates of its own, and blesses
-    /// the entry first. An updater that never comes to it thus leads back to the other entry, as units that do not settle do.
+    /// Whether this boot has come to a good end, by what proves it: see [`assessment`].
     fn assess(&mut self, now: Duration) {
         if self.ending.is_some() || self.assessment == Assessment::Good {
             return;
         }
-        if !self.awaits_word
-            && self.machine.mode != Mode::Recovery
-            && self.units.iter().all(|unit| unit.unit.is_settled(now))
-        {
+        let late = self.units.iter().filter(|unit| !unit.unit.is_settled(now)).count();
+        let next = self.assessment.next(self.proof, now, late == 0);
+        if next == Assessment::Good {
             self.prove(now);
-        } else if let Assessment::Until(deadline) = self.assessment
-            && now >= deadline
-        {
-            self.assessment = Assessment::Missed;
-            let late = self.units.iter().filter(|unit| !unit.unit.is_settled(now)).count();
+        } else if next != self.assessment {
+            self.assessment = next;
             error!("boot deadline missed units={late} deadline={}s", self.machine.deadline.as_secs());
             if self.machine.is_on_trial() {
                 self.end(How::Reboot, "an entry on trial that missed its deadline");

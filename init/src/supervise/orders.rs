@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use coracle_layout::control::{self, Kind, Request, State, Status};
 
-use super::{Assessment, Supervisor, shutdown::How, unit::Event};
+use super::{Assessment, Proof, Supervisor, shutdown::How, unit::Event};
 use crate::{boot::Mode, clock, log::info};
 
 impl Supervisor {
@@ -35,7 +35,7 @@ impl Supervisor {
         if self.ending.is_some() {
             return Some("the machine is going down");
         }
-        let is_vain = request == Request::Good && self.machine.mode == Mode::Recovery;
+        let is_vain = request == Request::Good && self.proof == Proof::Nothing;
         is_vain.then_some("a boot without its state is never good")
     }
 
