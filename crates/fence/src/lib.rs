@@ -3,6 +3,7 @@
 //! * [`clone`]: a child with its own namespaces, in its cgroup, with a pidfd.
 //! * [`mounts`]: mount attributes, id-mapped mounts among them.
 //! * [`filter`]: installing a seccomp program.
+//! * `names`, for programs with a resolver of their own: the C library does not look names up.
 //! * [`signals`]: every signal as a fresh program expects it, and any of them sent.
 //! * [`exec`]: the last steps of a child, to another program.
 //! * [`mapper`]: device-mapper: create, load, resume.
@@ -21,6 +22,8 @@ pub mod ext4;
 pub mod filter;
 pub mod mapper;
 pub mod mounts;
+#[cfg(feature = "no-names")]
+pub mod names;
 pub mod packet;
 pub mod partition;
 pub mod signals;

@@ -1,0 +1,504 @@
+//! The agent: drives the state machine of `coracle_rollout` with what really happens.
+//!
+//! One thread decides. Acts, questions to the repository and operators have threads of their own, which know only how to send a
+//! [`Message`].
+
+mod act;
+mod download;
+mod error;
+mod esp;
+mod facts;
+mod firmware;
+mod health;
+mod lock;
+mod machine;
+mod network;
+mod operator;
+mod pid1;
+mod poll;
+
+use std::convert::Infallible;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel};
+use std::time::{Duration, Instant};
+
+use coracle_layout::{control, paths};
+use coracle_log::{Chain, error, info, warning};
+use coracle_rollout::backoff::Jitter;
+use coracle_rollout::machine::{
+    Act, Aside, Config, Context, Event, Journal, Memory, State, Trouble, Workloads, step,
+};
+use coracle_rollout::operator::{Answer, Report, Repository, Request, Traffic};
+use coracle_rollout::poll::Poll;
+use coracle_rollout::waves::{NodeId, Place, Seed};
+use coracle_rollout::{System, Time};
+use coracle_trust::Clock;
+use sha2::{Digest, Sha256};
+
+use crate::keep::{Kept, Store};
+use act::{Doing, Tools};
+use download::trouble;
+pub use error::Error;
+use machine::{Image, Machine};
+use network::Network;
+use pid1::Pid1;
+use poll::{Polled, Poller};
+
+/// The loop looks at its times at least that often: the clock may be set.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// After the journal could not be written, the act of the state that it has is begun again.
+const AFTER_STATE_FAILURE: Duration = Duration::from_secs(60);
+/// So long the time servers may be silent before the repository is asked all the same.
+const CLOCK_PATIENCE: u32 = 5;
+
+/// What the other threads tell.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// What became of an act.
+    Act { number: u64, event: Event },
+    /// What the repository answered.
+    Polled(Result<Arc<Polled>, Error>, Sure),
+    /// An operator wants something.
+    Operator { request: Request, reply: SyncSender<Answer> },
+    /// The first gate that does not hold, while gates are watched.
+    Health(Option<String>),
+}
+
+/// Whether the clock was set by a time server since the boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sure {
+    Yes,
+    No,
+}
+
+/// Keeps the machine up to date, until it goes down.
+///
+/// # Errors
+/// What keeps the agent from beginning; PID 1 starts it again.
+pub fn run() -> Result<Infallible, Error> {
+    let image = Image::read(Path::new(paths::UPDATE))?;
+    let (to, from) = channel();
+    fs::create_dir_all(paths::STATE_UPDATER).map_err(Error::file("make", paths::STATE_UPDATER))?;
+    let socket = Path::new(paths::RUN_UPDATER).join("control");
+    operator::listen(&socket, &to).map_err(Error::file("listen at", socket))?;
+    let machine = match Machine::read(&image.settings) {
+        Ok(machine) => machine,
+        Err(error) => return park(&error, &from),
+    };
+    Agent::new(image, machine, to)?.run(&from)
+}
+
+/// A machine that cannot be updated says why to whoever asks.
+fn park(why: &Error, from: &Receiver<Message>) -> Result<Infallible, Error> {
+    let why = format!("this machine does not update itself: {}", Chain(why));
+    warning!("updates are off error=\"{why}\"");
+    loop {
+        if let Ok(Message::Operator { reply, .. }) = from.recv() {
+            // Who asked has gone.
+            let _ = reply.try_send(Answer::Error(why.clone()));
+        }
+    }
+}
+
+struct Agent {
+    tools: Tools,
+    poller: Poller,
+    config: Config,
+    kept: Kept,
+    journal: Journal,
+    /// What is in the other slot and could be booted.
+    other: Option<System>,
+    polled: Option<Arc<Polled>>,
+    poll: Poll,
+    is_polling: bool,
+    sure: Sure,
+    clock_failures: u32,
+    doing: Option<Doing>,
+    number: u64,
+    due: Option<Time>,
+    again_at: Option<Instant>,
+    workloads: Workloads,
+    health: Option<String>,
+    trouble: Option<Trouble>,
+    repository: Repository,
+}
+
+impl Agent {
+    fn new(image: Image, machine: Machine, to: Sender<Message>) -> Result<Self, Error> {
+        let settings = Arc::new(image.settings.clone());
+        let id = fs::read_to_string("/run/machine-id").map_err(Error::file("read", "/run/machine-id"))?;
+        let network = Network {};
+        let lock = settings.lock.as_ref().map(|lock| lock::FleetLock::new(lock, id.trim())).transpose()?;
+        let poller = Poller::new(&image, network.clone());
+        let config = config(&settings, &machine, id.trim())?;
+        let tools = Tools {
+            machine,
+            settings,
+            network,
+            pid1: Pid1::at(paths::CONTROL),
+            lock,
+            fetched: Arc::default(),
+            to,
+        };
+        let (kept, journal) = facts::journal(Path::new(paths::STATE_UPDATER))?;
+        let sure = facts::sure();
+        let now = poller.time(clock(&tools, sure));
+        let found = facts::gather(&tools, &journal, now)?;
+        let journal = journal.resume(&found);
+        info!(
+            "agent begins running={} entry={:?} state={}",
+            tools.machine.running.system,
+            found.entry,
+            journal.state.name()
+        );
+        facts::maintain(&tools, &found);
+        let poll = Poll::at_boot(now, jitter());
+        Ok(Self {
+            tools,
+            poller,
+            config,
+            kept,
+            journal,
+            other: found.other.map(|other| other.system),
+            polled: None,
+            poll,
+            is_polling: false,
+            sure,
+            clock_failures: 0,
+            doing: None,
+            number: 0,
+            due: None,
+            again_at: None,
+            workloads: Workloads::Up,
+            health: None,
+            trouble: None,
+            repository: Repository::default(),
+        })
+    }
+
+    fn run(mut self, from: &Receiver<Message>) -> Result<Infallible, Error> {
+        self.save(&self.journal.clone())?;
+        self.begin_again();
+        loop {
+            self.pass_time();
+            match from.recv_timeout(self.wait()) {
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            }
+        }
+    }
+
+    fn now(&self) -> Time {
+        self.poller.time(clock(&self.tools, self.sure))
+    }
+
+    /// What time brings about.
+    fn pass_time(&mut self) {
+        let now = self.now();
+        if self.again_at.is_some_and(|at| at <= Instant::now()) {
+            self.again_at = None;
+            self.begin_again();
+        }
+        if self.due.is_some_and(|due| due <= now) {
+            self.due = None;
+            self.happened(Event::Due);
+        }
+        if !self.is_polling && self.poll.next(now) <= now {
+            self.ask();
+        }
+    }
+
+    fn wait(&self) -> Duration {
+        let now = self.now();
+        let poll = (!self.is_polling).then(|| self.poll.next(now));
+        let next = [self.due, poll].into_iter().flatten().min();
+        next.map_or(LONGEST_WAIT, |next| next.since(now)).clamp(Duration::from_millis(200), LONGEST_WAIT)
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Act { number, event } => {
+                if self.doing.as_ref().is_some_and(|doing| doing.number == number) {
+                    self.trouble = act::heard(&event).or(self.trouble);
+                    self.happened(event);
+                }
+            }
+            Message::Polled(answer, sure) => self.answered(answer, sure),
+            Message::Operator { request, reply } => {
+                let answer = self.order(request);
+                // Who asked has gone.
+                let _ = reply.try_send(answer);
+            }
+            Message::Health(broken) => self.health = Some(broken.unwrap_or_else(|| "holds".to_owned())),
+        }
+    }
+
+    /// Asks the repository, in a thread.
+    fn ask(&mut self) {
+        let addresses = &self.tools.settings.repositories;
+        let Some(address) = addresses.get(self.poll.endpoint(addresses.len())).cloned() else { return };
+        let (poller, last, to) = (self.poller.clone(), self.polled.clone(), self.tools.to.clone());
+        let (sure, tools, failures) = (self.sure, self.tools.clone(), self.clock_failures);
+        self.repository.address.clone_from(&address);
+        let asked = std::thread::Builder::new().name("poll".to_owned()).spawn(move || {
+            let (sure, clock_error) = match poller.set_clock() {
+                Ok(()) => (Sure::Yes, None),
+                Err(error) => {
+                    warning!("clock not set error=\"{}\"", Chain(&error));
+                    (sure, Some(error))
+                }
+            };
+            let answer = match clock_error {
+                Some(error) if sure == Sure::No && failures < CLOCK_PATIENCE => Err(error),
+                _ => poller.ask(&address, last.as_ref(), clock(&tools, sure)),
+            };
+            // The agent ends.
+            let _ = to.send(Message::Polled(answer, sure));
+        });
+        match asked {
+            Ok(_) => self.is_polling = true,
+            Err(error) => warning!("repository not asked error=\"{error}\""),
+        }
+    }
+
+    fn answered(&mut self, answer: Result<Arc<Polled>, Error>, sure: Sure) {
+        self.is_polling = false;
+        if sure == Sure::Yes && self.sure == Sure::No {
+            facts::note_sure();
+        }
+        self.clock_failures = if sure == Sure::Yes { 0 } else { self.clock_failures.saturating_add(1) };
+        self.sure = sure;
+        let now = self.now();
+        match answer {
+            Ok(polled) => {
+                self.poll = self.poll.answered(now, jitter());
+                self.repository = Repository {
+                    address: polled.address.clone(),
+                    answered: Some(now),
+                    next: Some(self.poll.next(now)),
+                    expires: Some(polled.repository.expires()),
+                    error: None,
+                };
+                self.polled = Some(polled);
+                self.happened(Event::Refreshed);
+            }
+            Err(error) => {
+                let asked = match &error {
+                    Error::Fetch { source, .. } => match trouble(source) {
+                        Trouble::Unreachable { retry_after } => retry_after,
+                        _ => None,
+                    },
+                    _ => None,
+                };
+                let endpoints = self.tools.settings.repositories.len();
+                self.poll = self.poll.failed(endpoints, asked, now, jitter());
+                let why = Chain(&error).to_string();
+                warning!(
+                    "repository does not answer well address={} error=\"{why}\"",
+                    self.repository.address
+                );
+                self.repository.error = Some(why);
+            }
+        }
+        self.repository.next = Some(self.poll.next(now));
+    }
+
+    fn order(&mut self, request: Request) -> Answer {
+        if let Some(verb) = request.verb() {
+            info!("operator orders request={request:?}");
+            if let Err(why) = self.step(Event::Operator(verb)) {
+                return Answer::Error(why);
+            }
+        }
+        Answer::Ok(Box::new(self.report()))
+    }
+
+    /// Takes an event that nobody waits for.
+    fn happened(&mut self, event: Event) {
+        let name = event.name();
+        if let Err(why) = self.step(event) {
+            warning!("event not taken event={name} error=\"{why}\"");
+        }
+    }
+
+    /// Takes an event: what follows is remembered before it is done.
+    fn step(&mut self, event: Event) -> Result<(), String> {
+        let (name, state) = (event.name(), self.journal.state.clone());
+        let stepped = {
+            let ctx = context(
+                &self.config,
+                &self.journal.memory,
+                self.polled.as_ref(),
+                self.other,
+                &self.tools,
+                self.now(),
+            );
+            step(state, event, &ctx)
+        };
+        let (state, effects) = match stepped {
+            Ok(stepped) => stepped,
+            Err(illegal) => return Err(illegal.to_string()),
+        };
+        let mut memory = self.journal.memory.clone();
+        effects.notes.into_iter().for_each(|note| memory.note(note));
+        let next = Journal::new(state, memory);
+        if next != self.journal
+            && let Err(error) = self.save(&next)
+        {
+            // Nothing is done that is not remembered.
+            self.again_at = Some(Instant::now() + AFTER_STATE_FAILURE);
+            return Err(format!("the journal is not written: {}", Chain(&error)));
+        }
+        if next.state.name() != self.journal.state.name() {
+            info!("update state={} event={name}", next.state.name());
+            if matches!(next.state, State::Preparing { .. }) {
+                self.tools.fetched.store(0, Ordering::Relaxed);
+                (self.trouble, self.other) = (None, None);
+            }
+            if matches!(next.state, State::Idle) {
+                self.health = None;
+            }
+        }
+        self.journal = next;
+        for aside in effects.asides {
+            match aside {
+                Aside::Poll => self.poll = self.poll.hurried(self.now()),
+            }
+        }
+        self.workload();
+        if let Some(act) = effects.act {
+            self.begin(act);
+        }
+        Ok(())
+    }
+
+    /// Pods that were asked to end for a reboot that does not come are started again.
+    fn workload(&mut self) {
+        let wanted = self.journal.state.workloads();
+        if wanted == Workloads::Up && self.workloads == Workloads::Down {
+            match self.tools.pid1.order(control::Request::Undrain) {
+                Ok(()) => self.workloads = Workloads::Up,
+                Err(error) => error!("workloads not started again error=\"{}\"", Chain(&error)),
+            }
+        } else {
+            self.workloads = wanted;
+        }
+    }
+
+    fn begin_again(&mut self) {
+        let act = {
+            let ctx = context(
+                &self.config,
+                &self.journal.memory,
+                self.polled.as_ref(),
+                self.other,
+                &self.tools,
+                self.now(),
+            );
+            self.journal.state.act(&ctx)
+        };
+        self.begin(act);
+    }
+
+    fn begin(&mut self, act: Act) {
+        self.due = match &act {
+            Act::Rest { until } => *until,
+            _ => None,
+        };
+        self.number += 1;
+        let (job, polled) = (self.journal.state.job().cloned(), self.polled.clone());
+        self.doing = Some(Doing::begin(self.doing.take(), self.number, act, job, polled, &self.tools));
+    }
+
+    fn save(&self, journal: &Journal) -> Result<(), Error> {
+        let bytes = journal.to_bytes().map_err(Error::Journal)?;
+        self.kept.save(&bytes).map_err(Error::file("write", paths::STATE_UPDATER))?;
+        facts::note_journaled();
+        Ok(())
+    }
+
+    fn report(&self) -> Report {
+        let now = self.now();
+        let ctx =
+            context(&self.config, &self.journal.memory, self.polled.as_ref(), self.other, &self.tools, now);
+        let (state, memory) = (&self.journal.state, &self.journal.memory);
+        let status = state.status(&ctx);
+        let running = self.tools.machine.running;
+        let full = state.job().and_then(|job| job.offer());
+        Report {
+            running: running.system,
+            slot: running.slot.to_string(),
+            epoch: running.epoch,
+            state: state.name().to_owned(),
+            doing: status.to_string(),
+            until: status.until(),
+            update: state.job().map(|job| job.system()),
+            trouble: self.trouble,
+            other: self.other,
+            confirmed: memory.confirmed,
+            orders: memory.orders,
+            denied: memory.deny.iter().cloned().collect(),
+            repository: self.repository.clone(),
+            traffic: Traffic {
+                fetched: self.tools.fetched.load(Ordering::Relaxed),
+                full: full.map_or(0, |offer| offer.full.root.bytes + offer.full.uki.bytes),
+            },
+            health: self.health.clone(),
+            time: now,
+            time_is_sure: self.sure == Sure::Yes,
+        }
+    }
+}
+
+fn context<'a>(
+    config: &'a Config,
+    memory: &'a Memory,
+    polled: Option<&'a Arc<Polled>>,
+    other: Option<System>,
+    tools: &Tools,
+    now: Time,
+) -> Context<'a> {
+    let manifest = polled.map(|polled| &polled.manifest);
+    Context { now, jitter: jitter(), config, memory, running: tools.machine.running, other, manifest }
+}
+
+fn config(
+    settings: &coracle_rollout::Settings,
+    machine: &Machine,
+    machine_id: &str,
+) -> Result<Config, Error> {
+    let root = coracle_layout::partition::Partition::Root(machine.running.slot.other());
+    let digest = Sha256::new().chain_update(b"coracle.node.v1").chain_update(machine_id).finalize();
+    let node = digest.first_chunk::<16>().copied().unwrap_or_default();
+    let place = settings.place_permille.map(|permille| {
+        let share = u64::from(permille) * u64::from(u32::MAX) / u64::from(coracle_rollout::waves::ALL);
+        Place::Fixed(Seed(u32::try_from(share).unwrap_or(u32::MAX)))
+    });
+    Ok(Config {
+        line: settings.line.clone(),
+        place: place.unwrap_or(Place::Drawn(NodeId(node))),
+        max: settings.max,
+        schedule: settings.schedule.clone(),
+        approval: settings.approval,
+        slot_bytes: machine.size(root)?,
+        min_between: settings.min_between(),
+    })
+}
+
+/// The machine's clock, as far as anybody knows. Without time servers nothing but the clock itself says what time it is.
+fn clock(tools: &Tools, sure: Sure) -> Clock {
+    match tools.settings.time_servers.is_empty() || sure == Sure::Yes {
+        true => Clock::Set(poll::shown()),
+        false => Clock::Unset,
+    }
+}
+
+fn jitter() -> Jitter {
+    let mut bytes = [0; 4];
+    // Without chance every machine waits for as long as the longest one.
+    let drawn = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    Jitter(drawn.map_or(u32::MAX, |_| u32::from_le_bytes(bytes)))
+}

@@ -1,0 +1,165 @@
+//! The EFI system partition, mounted for as long as somebody changes it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use coracle_entries::Folder;
+use coracle_layout::{OsVersion, RootHash, cmdline, cmdline::Cmdline, partition::Partition, paths};
+use coracle_log::{Chain, warning};
+use coracle_rollout::System;
+use coracle_rollout::machine::{Entry, Other, Running};
+use coracle_uki::{Assessment, EntryName, Uki};
+use rustix::fs::statvfs;
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+
+use super::{Error, firmware, machine::Machine};
+
+/// What stays free, whatever is counted.
+const SPARE: u64 = 2 << 20;
+/// Larger than any UKI.
+const MAX_UKI: u64 = coracle_rollout::manifest::MAX_UKI_BYTES;
+
+/// The mounted partition. Unmounted when it is dropped, so that its "dirty" mark is there only while it is written.
+#[derive(Debug)]
+pub(crate) struct Esp {
+    at: PathBuf,
+}
+
+impl Esp {
+    /// To be changed.
+    pub fn mount(machine: &Machine) -> Result<Self, Error> {
+        Self::mount_with(machine, MountFlags::empty())
+    }
+
+    /// To be read.
+    pub fn look(machine: &Machine) -> Result<Self, Error> {
+        Self::mount_with(machine, MountFlags::RDONLY)
+    }
+
+    fn mount_with(machine: &Machine, access: MountFlags) -> Result<Self, Error> {
+        let (node, at) = (machine.node(Partition::Esp)?, Path::new(paths::RUN_UPDATER).join("esp"));
+        fs::create_dir_all(&at).map_err(Error::file("make", &at))?;
+        let flags =
+            MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME | access;
+        mount(&node, &at, "vfat", flags, Some(c"umask=0077"))
+            .map_err(|errno| Error::file("mount", &node)(errno.into()))?;
+        Ok(Self { at })
+    }
+
+    /// Its root folder.
+    pub fn root(&self) -> &Path {
+        &self.at
+    }
+
+    /// The boot entries.
+    pub fn entries(&self) -> Result<Folder, Error> {
+        Folder::open(&self.folder()).map_err(Error::Entries)
+    }
+
+    /// The entry that is not of `running`, if there is just one and its UKI can be read.
+    pub fn other(&self, running: OsVersion) -> Result<Option<Other>, Error> {
+        let listing = self.entries()?.list().map_err(Error::Entries)?;
+        let mut others = listing.entries.iter().filter(|entry| entry.name.version() != running);
+        let (Some(entry), None) = (others.next(), others.next()) else { return Ok(None) };
+        let root = match self.root_of(&entry.file) {
+            Ok(Some(root)) => root,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                warning!("boot entry not read entry={} error=\"{}\"", entry.file, Chain(&error));
+                return Ok(None);
+            }
+        };
+        let system = System { version: entry.name.version(), root };
+        Ok(Some(Other { system, entry: standing(&entry.name) }))
+    }
+
+    /// The file of a version's entry.
+    pub fn file_of(&self, version: OsVersion) -> Result<Option<PathBuf>, Error> {
+        let listing = self.entries()?.list().map_err(Error::Entries)?;
+        let entry = listing.of(version).map_err(Error::Entries)?;
+        Ok(entry.map(|entry| self.folder().join(&entry.file)))
+    }
+
+    /// Whether the entry of what runs is there, with a counter, and boots it; and whether the boot manager says that it started it.
+    pub fn is_running(&self, running: &Running) -> Result<(), Error> {
+        let version = running.system.version;
+        let not = |why| Err(Error::NotRunning { version, why });
+        let Some(path) = self.file_of(version)? else { return not("it has none") };
+        let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if self.root_of(file)? != Some(running.system.root) {
+            return not("its command line names another root");
+        }
+        // The path of the counted entry is left from the last one that the firmware tried, perhaps in vain: it is not asked.
+        match firmware::selected()? {
+            Some(selected) if selected.version() == version => Ok(()),
+            Some(_) => not("the boot manager started another one"),
+            None => not("no boot manager started it"),
+        }
+    }
+
+    /// How the entry of what runs stands. One that is not there cannot be given up.
+    pub fn standing(&self, running: &Running) -> Result<Entry, Error> {
+        let listing = self.entries()?.list().map_err(Error::Entries)?;
+        let entry = listing.of(running.system.version).map_err(Error::Entries)?;
+        Ok(entry.map_or(Entry::Good, |entry| standing(&entry.name)))
+    }
+
+    /// Whether a kernel image of so many bytes fits once every entry but the running one is gone, with a fallback beside it.
+    pub fn has_room(&self, running: OsVersion, bytes: u64) -> Result<(), Error> {
+        let listing = self.entries()?.list().map_err(Error::Entries)?;
+        let (own, others): (Vec<_>, Vec<_>) =
+            listing.entries.iter().partition(|entry| entry.name.version() == running);
+        let sum = |entries: Vec<&coracle_entries::Entry>| entries.iter().map(|entry| entry.len).sum::<u64>();
+        let stat = statvfs(&self.at).map_err(|errno| Error::file("measure", &self.at)(errno.into()))?;
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize).saturating_add(sum(others));
+        let needed = bytes.saturating_add(sum(own)).saturating_add(SPARE);
+        match free < needed {
+            true => Err(Error::Entries(coracle_entries::Error::Space { needed, free })),
+            false => Ok(()),
+        }
+    }
+
+    pub fn keep_fallback(&self, _running: OsVersion) -> Result<(), Error> {
+        Ok(())
+    }
+    pub fn has_fallback(&self, _running: OsVersion) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The root that an entry's file names on its command line.
+    pub fn root_of(&self, file: &str) -> Result<Option<RootHash>, Error> {
+        let path = self.folder().join(file);
+        let len = fs::metadata(&path).map_err(Error::file("look at", &path))?.len();
+        if len > MAX_UKI {
+            return Ok(None);
+        }
+        root_of(&fs::read(&path).map_err(Error::file("read", &path))?, &path)
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.at.join("EFI/Linux")
+    }
+}
+
+/// The root that a UKI names on its command line.
+pub(crate) fn root_of(bytes: &[u8], path: &Path) -> Result<Option<RootHash>, Error> {
+    let uki = Uki::parse(bytes).map_err(|source| Error::Uki { path: path.to_owned(), source })?;
+    let line = uki.section(".cmdline").and_then(|line| str::from_utf8(line).ok()).unwrap_or_default();
+    Ok(Cmdline::new(line.trim_end_matches('\0')).value(cmdline::ROOT_HASH).and_then(|hash| hash.parse().ok()))
+}
+
+pub(crate) fn standing(name: &EntryName) -> Entry {
+    match name.assessment() {
+        Assessment::Good => Entry::Good,
+        Assessment::Indeterminate => Entry::OnTrial,
+        Assessment::Bad => Entry::Exhausted,
+    }
+}
+
+impl Drop for Esp {
+    fn drop(&mut self) {
+        if let Err(errno) = unmount(&self.at, UnmountFlags::empty()) {
+            warning!("esp not unmounted error=\"{errno}\"");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What an agent finds when it starts.
+
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use coracle_layout::boot_record::{BootRecord, COPY_LEN, COPY_STRIDE, Evidence};
+use coracle_layout::{RootHash, control, partition::Partition, paths};
+use coracle_log::{Chain, error, info, warning};
+use coracle_rollout::Time;
+use coracle_rollout::deny::{Class, MAX_REASON};
+use coracle_rollout::machine::{Boot, Entry, Facts, Journal, SlotContent, State, Trial, UkiContent};
+
+use super::act::{self, Tools};
+use super::esp::Esp;
+use super::{Error, Sure, firmware};
+use crate::keep::{Kept, Store};
+
+/// Of a crash record so much of the end is told.
+const TAIL: usize = 400;
+/// The longest crash record that is read.
+const MAX_RECORD: u64 = 256 << 10;
+
+/// The journal, and where it is kept. One that cannot be read is put aside: what it knew is lost, and the disk says where things stand.
+pub(super) fn journal(folder: &Path) -> Result<(Kept, Journal), Error> {
+    let limit = 1 << 20;
+    let kept = Kept::open(folder, "journal", limit).map_err(Error::file("open", folder))?;
+    let journal = match kept.load().map_err(Error::file("read", folder.join("journal")))? {
+        None => Journal::default(),
+        Some(bytes) => Journal::parse(&bytes).unwrap_or_else(|error| {
+            error!("journal not read, beginning without error=\"{}\"", Chain(&error));
+            let aside = Kept::open(folder, "journal.bad", limit).and_then(|aside| aside.save(&bytes));
+            if let Err(error) = aside {
+                warning!("nor kept for a look error=\"{error}\"");
+            }
+            Journal::default()
+        }),
+    };
+    Ok((kept, journal))
+}
+
+/// How everything stands.
+pub(super) fn gather(tools: &Tools, journal: &Journal, now: Time) -> Result<Facts, Error> {
+    let (machine, running) = (&tools.machine, tools.machine.running);
+    let (entry, other) = {
+        let esp = Esp::look(machine)?;
+        (esp.standing(&running)?, esp.other(running.system.version)?)
+    };
+    let slot = match act::content(tools) {
+        Ok(Some(root)) => SlotContent::Sealed(root),
+        Ok(None) => SlotContent::Poisoned,
+        Err(error) => {
+            warning!("other slot not read error=\"{}\"", Chain(&error));
+            SlotContent::Poisoned
+        }
+    };
+    let tried = tried(&journal.state).or(other.map(|other| other.system.root));
+    let failure = tried.map_or_else(|| (Class::NeverStarted, String::new()), |root| failure(tools, root));
+    Ok(Facts {
+        now,
+        running,
+        entry,
+        other,
+        slot,
+        uki: act::waiting()?.map_or(UkiContent::Absent, UkiContent::Ready),
+        boot: if marker("journaled").exists() { Boot::Same } else { Boot::New },
+        failure,
+    })
+}
+
+/// The root that was to run.
+fn tried(state: &State) -> Option<RootHash> {
+    match state {
+        State::Probation { trial } | State::Blessing { trial } | State::RolledBack { trial } => {
+            Some(root(trial))
+        }
+        State::Releasing { then, .. } => tried(then),
+        state => state.job().map(|job| job.system().root),
+    }
+}
+
+fn root(trial: &Trial) -> RootHash {
+    trial.system.root
+}
+
+/// How the last boots of a root failed, as the boot record and the crash records tell.
+fn failure(tools: &Tools, root: RootHash) -> (Class, String) {
+    let record = match boot_record(tools) {
+        Ok(record) => record,
+        Err(error) => return (Class::Unhealthy, format!("the boot record was not read: {}", Chain(&error))),
+    };
+    match record.entry(&root) {
+        None => (Class::NeverStarted, "its stage 1 never ran".to_owned()),
+        Some(entry) => match &entry.failure {
+            Some((Evidence::Stage1, reason)) => (Class::Stage1, reason.clone()),
+            Some((Evidence::Pstore, reason)) => {
+                (Class::Panic, last_words().unwrap_or_else(|| reason.clone()))
+            }
+            Some((Evidence::Watchdog, reason)) => (Class::Hang, reason.clone()),
+            None => (Class::Unhealthy, "its health gates did not hold before the deadline".to_owned()),
+        },
+    }
+}
+
+fn boot_record(tools: &Tools) -> Result<BootRecord, Error> {
+    let node = tools.machine.node(Partition::BootRecord)?;
+    let file = File::open(&node).map_err(Error::file("open", &node))?;
+    let copy = |offset| {
+        let mut bytes = [0; COPY_LEN];
+        file.read_exact_at(&mut bytes, offset).map(|()| bytes).map_err(Error::file("read", &node))
+    };
+    Ok(BootRecord::choose(&copy(0)?, &copy(COPY_STRIDE)?))
+}
+
+/// The end of the newest crash record that PID 1 has saved.
+fn last_words() -> Option<String> {
+    let folder = Path::new(paths::STATE_INIT).join("pstore");
+    let newest = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).max()?;
+    let file = File::open(newest).ok()?;
+    let len = file.metadata().ok()?.len().min(MAX_RECORD);
+    let mut bytes = vec![0; usize::try_from(len).ok()?];
+    file.read_exact_at(&mut bytes, 0).ok()?;
+    let text: String =
+        String::from_utf8_lossy(&bytes).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let from = text.ceil_char_boundary(text.len().saturating_sub(TAIL.min(MAX_REASON)));
+    text.get(from..).map(|text| text.trim().to_owned())
+}
+
+/// What a good boot sees to: PID 1 knows that it is one, the firmware has its options, and they a fallback.
+pub(super) fn maintain(tools: &Tools, found: &Facts) {
+    if found.entry != Entry::Good {
+        return;
+    }
+    // PID 1 may think otherwise, from what an earlier choice of the firmware has left.
+    if tools.machine.entry != Entry::Good
+        && let Err(error) = tools.pid1.order(control::Request::Good)
+    {
+        warning!("PID 1 not told that the entry is good error=\"{}\"", Chain(&error));
+    }
+    let done =
+        Esp::mount(&tools.machine).and_then(|esp| esp.has_fallback(tools.machine.running.system.version));
+    match done {
+        Ok(()) => {}
+        Err(error) => warning!("firmware has no fallback error=\"{}\"", Chain(&error)),
+    }
+    match firmware::ensure(&tools.machine) {
+        Ok(0) => {}
+        Ok(written) => info!("boot options written variables={written}"),
+        Err(error) => warning!("boot options not written error=\"{}\"", Chain(&error)),
+    }
+}
+
+/// Marks of this boot, gone with the power.
+fn marker(name: &str) -> PathBuf {
+    Path::new(paths::RUN_UPDATER).join(name)
+}
+
+fn mark(name: &str) {
+    if let Err(error) = File::create(marker(name)) {
+        warning!("not marked mark={name} error=\"{error}\"");
+    }
+}
+
+pub(super) fn note_journaled() {
+    mark("journaled");
+}
+
+pub(super) fn note_sure() {
+    mark("clock-set");
+}
+
+/// Whether the clock was set in this boot.
+pub(super) fn sure() -> Sure {
+    if marker("clock-set").exists() { Sure::Yes } else { Sure::No }
+}

@@ -1,0 +1,155 @@
+//! The machine as it runs: what stage 1 found, which partition is where, what the image says of itself.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use coracle_layout::{RootHash, Slot, cmdline, cmdline::Cmdline, partition::Partition, paths};
+use coracle_rollout::machine::{Entry, Running};
+use coracle_rollout::{Epoch, Settings, System};
+use coracle_uki::Assessment;
+
+use super::Error;
+
+/// The image's settings, and what trust begins with.
+#[derive(Debug)]
+pub(crate) struct Image {
+    pub settings: Settings,
+    /// Root metadata.
+    pub root: Vec<u8>,
+}
+
+/// The machine as it runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Machine {
+    pub running: Running,
+    /// How its boot entry stood when it was started.
+    pub entry: Entry,
+    /// The disk's name, such as `vda`.
+    disk: String,
+    sys: PathBuf,
+    dev: PathBuf,
+}
+
+impl Image {
+    /// Reads the folder that the builder made.
+    pub fn read(folder: &Path) -> Result<Self, Error> {
+        let read = |name: &str| {
+            let path = folder.join(name);
+            fs::read(&path).map_err(Error::file("read", path))
+        };
+        let settings = Settings::parse(&read(paths::UPDATE_SETTINGS)?).map_err(Error::Settings)?;
+        Ok(Self { settings, root: read(paths::UPDATE_ROOT)? })
+    }
+}
+
+impl Machine {
+    /// What is below `/`.
+    pub fn read(settings: &Settings) -> Result<Self, Error> {
+        let read = |path: &str| fs::read_to_string(path).map_err(Error::file("read", path));
+        let line = read("/proc/cmdline")?;
+        let root = Cmdline::new(&line).value(cmdline::ROOT_HASH).and_then(|hash| hash.parse().ok());
+        Self::from_facts(&read(paths::STAGE1_FACTS)?, &read("/usr/lib/os-release")?, root, settings.epoch)
+    }
+
+    fn from_facts(
+        stage1: &str,
+        os_release: &str,
+        root: Option<RootHash>,
+        epoch: Epoch,
+    ) -> Result<Self, Error> {
+        let (facts, release) = (pairs(stage1), pairs(os_release));
+        let fact = |name| facts.get(name).map(String::as_str).ok_or(Error::Fact { name });
+        let slot = match fact("slot")? {
+            "A" => Slot::A,
+            "B" => Slot::B,
+            _ => return Err(Error::Fact { name: "slot" }),
+        };
+        let entry = match fact("entry")? {
+            word if word == Assessment::Good.word() => Entry::Good,
+            word if word == Assessment::Indeterminate.word() => Entry::OnTrial,
+            _ => Entry::Exhausted,
+        };
+        let version = release.get("IMAGE_VERSION").and_then(|version| version.parse().ok());
+        let version = version.ok_or(Error::Fact { name: "IMAGE_VERSION" })?;
+        let system = System { version, root: root.ok_or(Error::Fact { name: cmdline::ROOT_HASH })? };
+        let disk = fact("disk")?;
+        Ok(Self {
+            running: Running { slot, system, epoch },
+            entry,
+            disk: disk.strip_prefix("/dev/").unwrap_or(disk).to_owned(),
+            sys: "/sys/class/block".into(),
+            dev: "/dev".into(),
+        })
+    }
+
+    /// The node of a partition, by its label among the partitions of the disk that this system was booted from.
+    pub fn node(&self, which: Partition) -> Result<PathBuf, Error> {
+        let folder = self.sys.join(&self.disk);
+        let label = format!("PARTNAME={}", which.label());
+        for entry in fs::read_dir(&folder).map_err(Error::file("list", &folder))? {
+            let entry = entry.map_err(Error::file("list", &folder))?;
+            let Ok(uevent) = fs::read_to_string(entry.path().join("uevent")) else { continue };
+            if uevent.lines().any(|line| line == label) {
+                return Ok(self.dev.join(entry.file_name()));
+            }
+        }
+        Err(Error::NoPartition { disk: self.disk.clone(), label: which.label() })
+    }
+
+    /// The size of a partition, in bytes.
+    pub fn size(&self, which: Partition) -> Result<u64, Error> {
+        let name = self.node(which)?;
+        let path = self.sys.join(name.file_name().unwrap_or_default()).join("size");
+        let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+        let sectors: u64 = text.trim().parse().map_err(|_| Error::Fact { name: "a partition's size" })?;
+        Ok(sectors.saturating_mul(512))
+    }
+}
+
+/// `key=value` lines, with the double quotes around a value taken off.
+fn pairs(text: &str) -> BTreeMap<String, String> {
+    let pair = |line: &str| {
+        let (key, value) = line.split_once('=')?;
+        Some((key.to_owned(), value.trim_matches('"').to_owned()))
+    };
+    text.lines().filter_map(pair).collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    fn read(stage1: &str) -> Result<Machine, Error> {
+        let root = Some(RootHash::new([5; 32]));
+        Machine::from_facts(stage1, "ID=coracle\nIMAGE_VERSION=\"1.2.0\"\n", root, Epoch(3))
+    }
+
+    #[test]
+    fn a_machine_knows_what_it_runs() {
+        let machine = read("slot=B\ndisk=/dev/vda\nentry=indeterminate\n").unwrap();
+        assert_eq!(machine.running.slot, Slot::B);
+        assert_eq!(machine.running.system.version.to_string(), "1.2.0");
+        assert_eq!((machine.entry, machine.disk.as_str()), (Entry::OnTrial, "vda"));
+        // Booted without a boot manager: nothing counts, and nothing can be switched.
+        assert!(matches!(read("slot=A\ndisk=/dev/vda\n"), Err(Error::Fact { name: "entry" })));
+        assert!(matches!(read("slot=C\ndisk=/dev/vda\nentry=good\n"), Err(Error::Fact { name: "slot" })));
+    }
+
+    #[test]
+    fn partitions_are_those_of_the_booted_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        for (disk, part, label) in
+            [("vda", "vda1", "esp"), ("vda", "vda4", "root-b"), ("vdb", "vdb4", "root-b")]
+        {
+            let path = folder.path().join(disk).join(part);
+            fs::create_dir_all(&path).unwrap();
+            fs::write(path.join("uevent"), format!("DEVNAME={part}\nPARTNAME={label}\n")).unwrap();
+        }
+        let mut machine = read("slot=A\ndisk=/dev/vda\nentry=good\n").unwrap();
+        machine.sys = folder.path().to_owned();
+        assert_eq!(machine.node(Partition::Root(Slot::B)).unwrap(), Path::new("/dev/vda4"));
+        let missing = machine.node(Partition::Verity(Slot::B)).unwrap_err();
+        assert_eq!(missing.to_string(), "disk vda has no partition verity-b");
+    }
+}

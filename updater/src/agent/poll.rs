@@ -1,0 +1,123 @@
+//! One question to the repository, after one to the time servers.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use coracle_layout::paths;
+use coracle_log::{info, warning};
+use coracle_rollout::{Manifest, Settings, Time, Trusted};
+use coracle_trust::{Client, Clock, Embedded, Limits, Repository, Transport, Versions, store::Store};
+use rustix::time::{ClockId, Timespec, clock_settime};
+
+use super::network::{Network, runtime};
+use super::{Error, machine::Image};
+
+/// Errors of the clock below this are not worth a step.
+const TOLERANCE: Duration = Duration::from_millis(500);
+
+/// What an answer of the repository gave.
+#[derive(Debug)]
+pub(crate) struct Polled {
+    pub repository: Repository,
+    pub manifest: Trusted<Manifest>,
+    /// Which address answered.
+    pub address: String,
+    /// The bytes of the timestamp that said so.
+    timestamp: Vec<u8>,
+    /// When all of it was read.
+    read: Time,
+}
+
+/// After so long everything is read anew, though the timestamp is the same: the next root is asked for.
+const ALL_OF_IT: Duration = Duration::from_secs(24 * 3600);
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Poller {
+    client: Arc<Client>,
+    settings: Arc<Settings>,
+    network: Network,
+}
+
+impl Poller {
+    pub fn new(image: &Image, network: Network) -> Self {
+        let settings = &image.settings;
+        let embedded =
+            Embedded { root: image.root.clone(), versions: Versions::default(), built: settings.built };
+        let store = Store::new(Path::new(paths::STATE_UPDATER).join("trust"));
+        let scratch = Path::new(paths::RUN_UPDATER).join("metadata");
+        let client = Arc::new(Client::new(store, scratch, embedded, Limits::default()));
+        Self { client, settings: Arc::new(settings.clone()), network }
+    }
+
+    /// Asks one address. Of a repository in which nothing is new, it is one small file.
+    pub fn ask(&self, address: &str, last: Option<&Arc<Polled>>, clock: Clock) -> Result<Arc<Polled>, Error> {
+        let (transport, runtime) = (self.network.repository(address), runtime()?);
+        let now = self.time(clock);
+        runtime.block_on(async {
+            let timestamp = timestamp(&*transport).await?;
+            if let Some(last) = last
+                && last.timestamp == timestamp
+                && now < last.repository.expires()
+                && now.since(last.read) < ALL_OF_IT
+            {
+                return Ok(Arc::clone(last));
+            }
+            let trust = |error| Error::Trust(Box::new(error));
+            let refreshed = self.client.refresh(Arc::clone(&transport), clock).await.map_err(trust)?;
+            for note in &refreshed.notes {
+                warning!("repository note=\"{note}\"");
+            }
+            let repository = refreshed.repository;
+            let manifest = repository.manifest(&self.settings.line, &*transport).await.map_err(trust)?;
+            info!("repository read address={address} releases={}", manifest.releases.len());
+            Ok(Arc::new(Polled { repository, manifest, address: address.to_owned(), timestamp, read: now }))
+        })
+    }
+
+    /// The time as far as it is certain.
+    pub fn time(&self, clock: Clock) -> Time {
+        match clock {
+            Clock::Unset => self.settings.built,
+            Clock::Set(now) => now.max(self.settings.built),
+        }
+    }
+
+    /// Sets the clock as the time servers say. Without any, the machine's own clock is taken as it is.
+    pub fn set_clock(&self) -> Result<(), Error> {
+        if self.settings.time_servers.is_empty() {
+            return Ok(());
+        }
+        let offset = self.network.clock_offset(&self.settings.time_servers, self.settings.built)?;
+        let span = Duration::from_nanos(offset.unsigned_abs());
+        if span > TOLERANCE {
+            let now = SystemTime::now();
+            let then = if offset < 0 { now.checked_sub(span) } else { now.checked_add(span) };
+            let since = then.and_then(|then| then.duration_since(UNIX_EPOCH).ok());
+            let since = since.ok_or(Error::Fact { name: "the time" })?;
+            let time = Timespec {
+                tv_sec: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: since.subsec_nanos().into(),
+            };
+            clock_settime(ClockId::Realtime, time)
+                .map_err(|errno| Error::file("set", "the clock")(errno.into()))?;
+            info!("clock set by={}ms", offset / 1_000_000);
+        }
+        Ok(())
+    }
+}
+
+/// What the machine's clock shows.
+pub(crate) fn shown() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time::from_unix(since.as_secs())
+}
+
+async fn timestamp(from: &dyn Transport) -> Result<Vec<u8>, Error> {
+    const NAME: &str = "metadata/timestamp.json";
+    let path = coracle_trust::transport::Path::new(NAME).ok_or(Error::Fact { name: NAME })?;
+    let failed = |source| Error::Fetch { file: NAME.to_owned(), source };
+    let body = from.whole(&path).await.map_err(failed)?;
+    coracle_trust::transport::collect(body, Limits::default().small).await.map_err(failed)
+}
