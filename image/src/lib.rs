@@ -19,6 +19,7 @@
 //! | [`release`] | the reports |
 //! | [`inspect`] | an image held against itself |
 //! | [`run`] | an image in QEMU |
+//! | [`operate`] | asking a machine's update agent |
 //! | [`sbom`] | the list of what is in an image |
 //! | [`keys`] | the keys of a repository, and its root |
 //! | [`publish`](mod@publish) | what a channel offers: releases, deltas, the manifest |
@@ -41,6 +42,7 @@ pub mod inside;
 pub mod inspect;
 pub mod keys;
 pub mod lock;
+pub mod operate;
 pub mod osrelease;
 pub mod plan;
 pub mod publish;

@@ -38,6 +38,8 @@ enum Command {
     Publish(Box<commands::publish::Args>),
     /// Recall a release.
     Withdraw(commands::withdraw::Args),
+    /// Ask a machine about its update, or order it.
+    Update(commands::update::Args),
     /// Print the JSON Schema of recipes, for editors.
     Schema,
 }
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Refresh(args) => commands::refresh::run(&args),
         Command::Publish(args) => commands::publish::run(&args),
         Command::Withdraw(args) => commands::withdraw::run(&args),
+        Command::Update(args) => commands::update::run(&args),
         Command::Schema => commands::schema::run(),
     };
     done.unwrap_or_else(|error| {

@@ -46,6 +46,8 @@ pub struct Request {
     pub processors: u32,
     /// What runs its instructions; `None` finds out.
     pub accelerator: Option<Accelerator>,
+    /// The socket at which its update agent is reached.
+    pub control: Option<PathBuf>,
     /// What becomes of writes.
     pub writes: Writes,
 }
@@ -137,6 +139,7 @@ pub fn prepare(request: &Request) -> Result<Ready, Error> {
         boot,
         disk,
         forwards: request.forwards.clone(),
+        control: request.control.clone(),
     };
     Ok(Ready { machine, _temporary: temporary })
 }
@@ -213,6 +216,7 @@ mod tests {
 
     fn request(image: &Path) -> Request {
         Request {
+            control: None,
             image: image.to_owned(),
             direct: None,
             forwards: Vec::new(),

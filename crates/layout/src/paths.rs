@@ -43,3 +43,5 @@ pub const STATE_UPDATER: &str = "/var/lib/coracle/updater";
 pub const RUN_UPDATER: &str = "/run/updater";
 /// Where the updater's part that talks to servers takes requests.
 pub const FETCH: &str = "/run/fetch/socket";
+/// The virtio serial port at which the updater listens for the machine's owner.
+pub const OPERATOR_PORT: &str = "org.coracle.update";

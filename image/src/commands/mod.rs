@@ -11,4 +11,5 @@ pub mod publish;
 pub mod refresh;
 pub mod run;
 pub mod schema;
+pub mod update;
 pub mod withdraw;

@@ -16,6 +16,7 @@ Examples:
   coracle run build/edge_0.1.0.raw.zst --forward 8080:80
   coracle run build/edge_0.1.0.raw --direct build --memory 128M
   coracle run build/edge_0.1.0.qcow2 --no-snapshot       keep what the guest writes
+  coracle run build/edge_0.1.0.raw --no-snapshot --control edge.sock
   coracle run build/edge_0.1.0.raw --print               show QEMU's command line instead of running it")]
 pub struct Args {
     /// The image: raw, raw.zst, qcow2, vmdk or vhd, told by its content.
@@ -41,6 +42,9 @@ pub struct Args {
     /// Keep what the guest writes, and the firmware's variables in a file beside the image.
     #[arg(long)]
     no_snapshot: bool,
+    /// Make this socket, at which `coracle update` reaches the machine.
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
     /// Print QEMU's command line instead of running it.
     #[arg(long)]
     print: bool,
@@ -66,6 +70,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             Accel::Kvm => Some(Accelerator::Kvm),
             Accel::Tcg => Some(Accelerator::Tcg),
         },
+        control: args.control.clone(),
         writes: if args.no_snapshot { Writes::Stay } else { Writes::Vanish },
     })?;
     if args.print {

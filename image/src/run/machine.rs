@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use coracle_layout::paths;
+
 use super::values::{Forward, Memory};
 
 /// The program.
@@ -83,6 +85,8 @@ pub struct Machine {
     pub disk: Disk,
     /// TCP ports that lead in.
     pub forwards: Vec<Forward>,
+    /// The socket at which its update agent is reached.
+    pub control: Option<PathBuf>,
 }
 
 impl Machine {
@@ -98,6 +102,11 @@ impl Machine {
         line.pair("-device", "virtio-rng-pci");
         line.pair("-device", "i6300esb");
         line.pair("-action", "watchdog=reset");
+        if let Some(socket) = &self.control {
+            line.pair("-chardev", with_path("socket,id=control,server=on,wait=off,path=", socket, ""));
+            line.pair("-device", "virtio-serial-pci");
+            line.pair("-device", format!("virtserialport,chardev=control,name={}", paths::OPERATOR_PORT));
+        }
         self.network(&mut line);
         self.boot(&mut line);
         let Disk { path, driver, writes } = &self.disk;
@@ -186,6 +195,7 @@ mod tests {
             boot,
             disk: Disk { path: "/a, b".into(), driver: "qcow2", writes: Writes::Vanish },
             forwards: vec!["8080:80".parse().unwrap(), "8443:443".parse().unwrap()],
+            control: None,
         }
     }
 
@@ -205,8 +215,11 @@ mod tests {
     fn firmware_and_kept_writes() {
         let mut uefi = machine(Boot::Uefi { code: "/c,d".into(), variables: "/v".into() });
         (uefi.disk.writes, uefi.accelerator) = (Writes::Stay, Accelerator::Kvm);
+        uefi.control = Some("/s".into());
         let line = shown(&uefi.arguments());
         for part in [
+            "-chardev socket,id=control,server=on,wait=off,path=/s -device virtio-serial-pci \
+             -device virtserialport,chardev=control,name=org.coracle.update",
             "-drive if=pflash,unit=0,format=raw,readonly=on,file=/c,,d -drive if=pflash,unit=1,format=raw,file=/v ",
             "snapshot=off",
             "-accel kvm",
