@@ -25,6 +25,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel};
 use std::time::{Duration, Instant};
 
+use coracle_fetch::Remote;
 use coracle_layout::{control, paths};
 use coracle_log::{Chain, error, info, warning};
 use coracle_rollout::backoff::Jitter;
@@ -130,7 +131,7 @@ impl Agent {
     fn new(image: Image, machine: Machine, to: Sender<Message>) -> Result<Self, Error> {
         let settings = Arc::new(image.settings.clone());
         let id = fs::read_to_string("/run/machine-id").map_err(Error::file("read", "/run/machine-id"))?;
-        let network = Network {};
+        let network = Network::new(Remote::new(paths::FETCH));
         let lock = settings.lock.as_ref().map(|lock| lock::FleetLock::new(lock, id.trim())).transpose()?;
         let poller = Poller::new(&image, network.clone());
         let config = config(&settings, &machine, id.trim())?;

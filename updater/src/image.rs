@@ -186,7 +186,7 @@ fn apply(
     Ok(())
 }
 
-fn digest(mut file: &File) -> io::Result<[u8; 32]> {
+pub(crate) fn digest(mut file: &File) -> io::Result<[u8; 32]> {
     use std::io::Seek;
     file.rewind()?;
     let (mut digest, mut piece) = (Sha256::new(), vec![0; PIECE]);

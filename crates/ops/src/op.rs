@@ -102,6 +102,12 @@ pub(crate) struct Around {
 }
 
 impl Op {
+    /// Whether these bytes are known to be what it puts out. Of what it takes over unchanged nothing is known: do it again.
+    #[must_use]
+    pub fn is_output(&self, bytes: &[u8]) -> bool {
+        bytes.len() == self.len as usize && self.tag == Some(Tag::of(bytes))
+    }
+
     /// Reads one record, adds its extents to those of the header and moves on to the next operation's position.
     pub(crate) fn parse(
         bytes: &mut Bytes<'_>,

@@ -49,7 +49,7 @@ pub struct Settings {
     /// Who else has to agree to a reboot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<Lock>,
-    /// Servers of the time, `HOST` or `HOST:PORT`; none: the machine's clock is never sure.
+    /// Servers of the time, `HOST` or `HOST:PORT`; none: the machine's own clock is taken as it is.
     #[serde(default)]
     pub time_servers: Vec<String>,
     /// The server that HTTP requests go through, an `http` address; absent: straight to their servers.

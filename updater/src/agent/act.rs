@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use coracle_entries::stage::Content;
+use coracle_entries::Content;
 use coracle_layout::{RootHash, control, partition::Partition, paths};
 use coracle_log::{Chain, error, info, warning};
 use coracle_ops::{Hash, Header, Identity};
@@ -364,7 +364,7 @@ impl Work {
 
     fn undo(&self, undo: Undo) -> Result<(), Error> {
         match undo {
-            Undo::OneShot => super::firmware::start_none(),
+            Undo::OneShot => super::firmware::start_as_usual(),
             Undo::Entry(root) => {
                 self.images().remove().map_err(Error::Image)?;
                 let machine = &self.tools.machine;

@@ -66,6 +66,12 @@ pub enum Error {
     /// The boot entries cannot be read or changed.
     #[error("change the boot entries")]
     Entries(#[source] coracle_entries::Error),
+    /// The process that talks to servers does not help.
+    #[error("ask a server")]
+    Network(#[source] coracle_fetch::Error),
+    /// The firmware's variables cannot be read or changed.
+    #[error("change the firmware's variables")]
+    Firmware(#[source] coracle_firmware::Error),
     /// A file that should be a UKI is none.
     #[error("read {}", path.display())]
     Uki {
@@ -167,7 +173,9 @@ impl Error {
             Self::Entries(coracle_entries::Error::Space { .. } | coracle_entries::Error::Crowded { .. }) => {
                 Trouble::EspFull
             }
-            Self::Stopped { .. } | Self::Unasked => Trouble::Unreachable { retry_after: None },
+            Self::Stopped { .. } | Self::Unasked | Self::Network(_) => {
+                Trouble::Unreachable { retry_after: None }
+            }
             _ => Trouble::Io,
         }
     }

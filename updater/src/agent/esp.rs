@@ -1,11 +1,11 @@
 //! The EFI system partition, mounted for as long as somebody changes it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use coracle_entries::Folder;
+use coracle_entries::{Change, Content, Fallback, Folder};
 use coracle_layout::{OsVersion, RootHash, cmdline, cmdline::Cmdline, partition::Partition, paths};
-use coracle_log::{Chain, warning};
+use coracle_log::{Chain, info, warning};
 use coracle_rollout::System;
 use coracle_rollout::machine::{Entry, Other, Running};
 use coracle_uki::{Assessment, EntryName, Uki};
@@ -13,6 +13,7 @@ use rustix::fs::statvfs;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
 use super::{Error, firmware, machine::Machine};
+use crate::image;
 
 /// What stays free, whatever is counted.
 const SPARE: u64 = 2 << 20;
@@ -44,11 +45,6 @@ impl Esp {
         mount(&node, &at, "vfat", flags, Some(c"umask=0077"))
             .map_err(|errno| Error::file("mount", &node)(errno.into()))?;
         Ok(Self { at })
-    }
-
-    /// Its root folder.
-    pub fn root(&self) -> &Path {
-        &self.at
     }
 
     /// The boot entries.
@@ -119,11 +115,26 @@ impl Esp {
         }
     }
 
-    pub fn keep_fallback(&self, _running: OsVersion) -> Result<(), Error> {
+    /// Makes what runs the fallback, if it is blessed and is not the fallback already.
+    pub fn keep_fallback(&self, running: OsVersion) -> Result<(), Error> {
+        let fallback = Fallback::open(&self.at).map_err(Error::Entries)?;
+        let Some(path) = self.file_of(running)? else { return Ok(()) };
+        let file = File::open(&path).map_err(Error::file("open", &path))?;
+        let len = file.metadata().map_err(Error::file("look at", &path))?.len();
+        let sha256 = image::digest(&file).map_err(Error::file("read", &path))?;
+        let change = fallback.replace(&self.entries()?, running, &Content { len, sha256 });
+        if change.map_err(Error::Entries)? != Change::None {
+            info!("fallback of the firmware written version={running}");
+        }
         Ok(())
     }
-    pub fn has_fallback(&self, _running: OsVersion) -> Result<(), Error> {
-        Ok(())
+
+    /// The same where there is none yet.
+    pub fn has_fallback(&self, running: OsVersion) -> Result<(), Error> {
+        match Fallback::open(&self.at).and_then(|fallback| fallback.digest()).map_err(Error::Entries)? {
+            Some(_) => Ok(()),
+            None => self.keep_fallback(running),
+        }
     }
 
     /// The root that an entry's file names on its command line.

@@ -11,6 +11,18 @@ use coracle_uki::Assessment;
 
 use super::Error;
 
+/// The unit of sysfs, whatever the blocks of the disk.
+const UNIT: u64 = 512;
+
+/// Where a partition is, in the disk's own blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Its number, from 1.
+    pub number: u32,
+    pub first_lba: u64,
+    pub blocks: u64,
+}
+
 /// The image's settings, and what trust begins with.
 #[derive(Debug)]
 pub(crate) struct Image {
@@ -100,10 +112,26 @@ impl Machine {
     /// The size of a partition, in bytes.
     pub fn size(&self, which: Partition) -> Result<u64, Error> {
         let name = self.node(which)?;
-        let path = self.sys.join(name.file_name().unwrap_or_default()).join("size");
+        Ok(self.number(Path::new(name.file_name().unwrap_or_default()), "size")?.saturating_mul(UNIT))
+    }
+
+    /// Where a partition is, in the disk's own blocks.
+    pub fn place(&self, which: Partition) -> Result<Place, Error> {
+        let node = self.node(which)?;
+        let name = Path::new(node.file_name().unwrap_or_default());
+        let block = self.number(Path::new(&self.disk), "queue/logical_block_size")?.max(UNIT);
+        let blocks = |units: u64| units.saturating_mul(UNIT) / block;
+        Ok(Place {
+            number: u32::try_from(self.number(name, "partition")?).unwrap_or(u32::MAX),
+            first_lba: blocks(self.number(name, "start")?),
+            blocks: blocks(self.number(name, "size")?),
+        })
+    }
+
+    fn number(&self, device: &Path, file: &'static str) -> Result<u64, Error> {
+        let path = self.sys.join(device).join(file);
         let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
-        let sectors: u64 = text.trim().parse().map_err(|_| Error::Fact { name: "a partition's size" })?;
-        Ok(sectors.saturating_mul(512))
+        text.trim().parse().map_err(|_| Error::Fact { name: file })
     }
 }
 

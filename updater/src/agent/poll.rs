@@ -114,7 +114,7 @@ pub(crate) fn shown() -> Time {
     Time::from_unix(since.as_secs())
 }
 
-async fn timestamp(from: &dyn Transport) -> Result<Vec<u8>, Error> {
+pub(crate) async fn timestamp(from: &dyn Transport) -> Result<Vec<u8>, Error> {
     const NAME: &str = "metadata/timestamp.json";
     let path = coracle_trust::transport::Path::new(NAME).ok_or(Error::Fact { name: NAME })?;
     let failed = |source| Error::Fetch { file: NAME.to_owned(), source };

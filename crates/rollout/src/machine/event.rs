@@ -74,6 +74,9 @@ pub enum Trouble {
     /// The slot is smaller than the release.
     #[error("the slot is too small")]
     SlotTooSmall,
+    /// The state partition has no room for it.
+    #[error("the state partition is full")]
+    StateFull,
     /// The UKI does not fit.
     #[error("the EFI system partition is full")]
     EspFull,
