@@ -161,6 +161,11 @@ impl Machine {
         }
     }
 
+    /// The socket at which the guest's update agent is reached. Ask anew after each wait: a second start has another.
+    pub fn operator(&self) -> PathBuf {
+        self.run.folder.path().join(config::OPERATOR)
+    }
+
     /// Processor time that QEMU has used so far: the measure that a busy host disturbs least.
     ///
     /// # Errors

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use coracle_layout::paths;
+
 use super::hardware::{Board, Bus, Nic};
 use super::line::{self, Line, file_option};
 use crate::probe::Accelerator;
@@ -10,6 +12,8 @@ use crate::probe::Accelerator;
 /// Words that every direct boot gets behind its own: the console, a reboot at once on panic, and no timer check, which
 /// an emulated processor on a busy host fails.
 const DIRECT_WORDS: &str = "console=ttyS0 panic=-1 no_timer_check";
+/// The socket of the operator, in the machine's folder.
+pub(super) const OPERATOR: &str = "operator";
 /// The firmware and its empty variable store, as Debian installs them.
 const FIRMWARE: &str = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 pub(super) const FIRMWARE_VARIABLES: &str = "/usr/share/OVMF/OVMF_VARS_4M.fd";
@@ -28,6 +32,23 @@ pub enum Writes {
     Stay,
     /// They are dropped with the machine.
     Vanish,
+}
+
+/// What a guest reaches outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outside {
+    Nothing,
+    /// The host's loopback interface, as 10.0.2.2.
+    Host,
+}
+
+/// Who says what firmware boots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// QEMU: the disks, in their order.
+    Disks,
+    /// The firmware's own variables.
+    Firmware,
 }
 
 /// What a reset, asked for by the guest or done by its watchdog, leads to.
@@ -52,6 +73,9 @@ pub struct Config {
     recording: Option<PathBuf>,
     ports: Vec<u16>,
     nic: Option<Nic>,
+    outside: Outside,
+    order: Order,
+    operator: bool,
     watchdog: bool,
     icount: Option<u8>,
     reset: Reset,
@@ -82,6 +106,9 @@ impl Config {
             recording: None,
             ports: Vec::new(),
             nic: Some(Nic::Virtio),
+            outside: Outside::Nothing,
+            order: Order::Disks,
+            operator: false,
             watchdog: true,
             icount: None,
             reset: Reset::Ends,
@@ -145,6 +172,21 @@ impl Config {
         Self { nic: None, ..self }
     }
 
+    /// Lets the guest reach what listens on the host's loopback interface, as 10.0.2.2.
+    pub fn reach_host(self) -> Self {
+        Self { outside: Outside::Host, ..self }
+    }
+
+    /// Leaves it to the firmware's variables what is booted, as on a real machine.
+    pub fn firmware_decides(self) -> Self {
+        Self { order: Order::Firmware, ..self }
+    }
+
+    /// Adds the serial port of the update agent; see [`Machine::operator`](super::Machine::operator).
+    pub fn operator(self) -> Self {
+        Self { operator: true, ..self }
+    }
+
     /// Leaves out the watchdog.
     pub fn without_watchdog(self) -> Self {
         Self { watchdog: false, ..self }
@@ -198,6 +240,12 @@ impl Config {
             line.device("i6300esb");
             line.pair("-action", "watchdog=reset");
         }
+        if self.operator {
+            let socket = folder.join(OPERATOR);
+            line.pair("-chardev", file_option("socket,id=operator,server=on,wait=off,path=", &socket, ""));
+            line.device("virtio-serial-pci");
+            line.device(&format!("virtserialport,chardev=operator,name={}", paths::OPERATOR_PORT));
+        }
         if let Some(nic) = self.nic {
             self.network_arguments(nic, &mut line);
         }
@@ -224,7 +272,7 @@ impl Config {
                 line.pair("-drive", file_option("file=", path, &options));
             }
             // A kernel given directly is itself what is booted first.
-            let order = if matches!(self.boot, Boot::Uefi { .. }) {
+            let order = if matches!(self.boot, Boot::Uefi { .. }) && self.order == Order::Disks {
                 format!(",bootindex={index}")
             } else {
                 String::new()
@@ -233,9 +281,10 @@ impl Config {
         }
     }
 
-    /// The guest reaches nothing outside: only forwarded ports lead in.
+    /// Unless it was allowed to reach the host, only forwarded ports lead in and nothing leads out.
     fn network_arguments(&self, nic: Nic, line: &mut Line) {
-        let mut network = "user,id=net0,restrict=on".to_owned();
+        let restrict = if self.outside == Outside::Nothing { ",restrict=on" } else { "" };
+        let mut network = format!("user,id=net0{restrict}");
         for port in &self.ports {
             network += &format!(",hostfwd=tcp:127.0.0.1:0-:{port}");
         }

@@ -45,6 +45,20 @@ fn options_become_arguments() {
 }
 
 #[test]
+fn a_machine_that_updates_itself_reaches_the_host_and_is_reached() {
+    let config = Config::uefi("/vars").disk("/d", Writes::Stay).reach_host().firmware_decides().operator();
+    let line = arguments(&config);
+    for part in [
+        "-netdev user,id=net0 ",
+        "-chardev socket,id=operator,server=on,wait=off,path=/work,,dir/operator",
+        "virtserialport,chardev=operator,name=org.coracle.update",
+    ] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+    assert!(!line.contains("bootindex"), "{line}");
+}
+
+#[test]
 fn devices_can_be_left_out() {
     let line = arguments(&Config::direct("/k", "/i", "").without_network().without_watchdog());
     assert!(!line.contains("net0") && !line.contains("i6300esb"), "{line}");
