@@ -227,6 +227,15 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_status_fits() {
+        let unit =
+            Unit { kind: Kind::Service, name: "n".repeat(128), phase: Phase::Stopping, seconds: u64::MAX };
+        let units = vec![unit; 2 * crate::paths::MAX_PLANS];
+        let status = Status { state: State::Recovery, assessment: Assessment::Pending, units };
+        assert!(ok(&status).len() <= MAX_ANSWER);
+    }
+
+    #[test]
     fn requests_have_one_spelling_and_fit() {
         for request in [Request::Status, Request::Good, Request::Drain, Request::Undrain, Request::Reboot] {
             let text = request.to_string();

@@ -1,8 +1,8 @@
 //! Whether a boot has proved itself, and what proves it. Pure.
 //!
 //! A boot is good when every unit has settled. But of a boot on trial in an image with an updater the updater says so
-//! ([`Request::Good`](coracle_layout::control::Request::Good)), before the deadline: it has gates of its own, and blesses the
-//! entry first. So an updater that never comes to it leads back to the other entry, as units that do not settle do.
+//! ([`Request::Good`](coracle_layout::control::Request::Good)), before the deadline: it has gates of its own. So an updater that
+//! never comes to it leads back to the other entry, as units that do not settle do.
 
 use std::time::Duration;
 
