@@ -35,6 +35,7 @@ fn act(verb: &str, object: &str) -> io::Result<String> {
         "args" => Ok(env::args().collect::<Vec<_>>().join(" ")),
         "env" => Ok(env::vars().map(|(name, value)| format!("{name}={value}\n")).collect()),
         "cwd" => Ok(env::current_dir()?.display().to_string()),
+        "connect" => std::os::unix::net::UnixStream::connect(object).map(|_| String::new()),
         "listen" => TcpListener::bind(object).map(|_| String::new()),
         "run" => {
             let words: Vec<&str> = object.split(' ').collect();

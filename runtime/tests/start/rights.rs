@@ -1,5 +1,7 @@
 //! What a program may do.
 
+use std::os::unix::fs::PermissionsExt;
+
 use coracle_runtime::{exit::Exit, plan::*, start::Report};
 
 use crate::harness::{CAPS, Container, install, own};
@@ -113,4 +115,39 @@ fn a_service_of_the_host_keeps_its_capabilities_as_another_user() {
         assert_eq!(done.status(field), "0000000000002000", "{field}");
     }
     assert_eq!((done.of("ls:/root"), done.of("cwd"), done.of("ls:/proc/self/fd")), ("", "/", "0 1 2 3"));
+}
+
+#[test]
+fn a_service_as_user_0_has_its_capabilities_its_groups_and_no_network() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    // As another service leaves them: one for its group, one as it comes from bind(2).
+    let sockets = [("group", 0o660), ("plain", 0o755)].map(|(name, mode)| {
+        let path = folder.path().join(name);
+        let socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        std::os::unix::fs::chown(&path, Some(991), Some(991)).unwrap();
+        (socket, format!("connect:{}", path.display()))
+    });
+    let [(_, group), (_, plain)] = &sockets;
+    let mut container = Container::new(&[STATUS, "link:/proc/self/ns/net", group, plain]);
+    let plan = &mut container.plan;
+    plan.argv[0] =
+        std::ffi::CString::new(container.image.path().join("bin/probe").to_str().unwrap()).unwrap();
+    plan.root = Root::Host;
+    plan.writable = Writable::None;
+    (plan.net, plan.pid, plan.user) = (Namespace::Own, Namespace::Host, UserNamespace::Host);
+    (plan.groups, plan.caps) = (vec![991], CapMask::new(1 << 21 | 1 << 25).unwrap());
+    (plan.masked, plan.readonly) = (vec![], vec![]);
+    let done = container.run();
+    assert_eq!((done.report, done.exit), (Report::Running, Exit::Code(0)), "{done:?}");
+    assert_ne!(done.of("link:/proc/self/ns/net"), own("/proc/self/ns/net"));
+    for (field, want) in
+        [("CapPrm", "0000000002200000"), ("CapEff", "0000000002200000"), ("CapAmb", "0000000000000000")]
+    {
+        assert_eq!(done.status(field), want, "{field}");
+    }
+    assert_eq!(done.status("Groups"), "991");
+    // User 0 without CAP_DAC_OVERRIDE is anybody: it needs the right to write.
+    assert_eq!((done.of(group), done.of(plain)), ("", "! 13"));
 }
