@@ -24,6 +24,7 @@
 //! | [`keys`] | the keys of a repository, and its root |
 //! | [`publish`](mod@publish) | what a channel offers: releases, deltas, the manifest |
 //! | [`repository`] | a repository's files, and how they change |
+//! | [`serve`](mod@serve) | a folder over HTTP, for trying a repository |
 //! | [`identity`] | identifiers that follow from name and version |
 //! | [`digest`] | SHA-256 as text |
 //! | [`error`] | what can go wrong |
@@ -51,6 +52,7 @@ pub mod repository;
 pub mod root;
 pub mod run;
 pub mod sbom;
+pub mod serve;
 pub mod state;
 pub mod steps;
 pub mod update;

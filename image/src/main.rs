@@ -40,6 +40,8 @@ enum Command {
     Withdraw(commands::withdraw::Args),
     /// Ask a machine about its update, or order it.
     Update(commands::update::Args),
+    /// Serve a repository over HTTP, for trying it.
+    Serve(commands::serve::Args),
     /// Print the JSON Schema of recipes, for editors.
     Schema,
 }
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Publish(args) => commands::publish::run(&args),
         Command::Withdraw(args) => commands::withdraw::run(&args),
         Command::Update(args) => commands::update::run(&args),
+        Command::Serve(args) => commands::serve::run(&args),
         Command::Schema => commands::schema::run(),
     };
     done.unwrap_or_else(|error| {

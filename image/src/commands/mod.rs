@@ -11,5 +11,6 @@ pub mod publish;
 pub mod refresh;
 pub mod run;
 pub mod schema;
+pub mod serve;
 pub mod update;
 pub mod withdraw;

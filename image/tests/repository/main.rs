@@ -3,4 +3,5 @@
 mod keys;
 mod place;
 mod releases;
+mod serving;
 mod versions;
