@@ -32,7 +32,7 @@ pub const FOLDER: &str = "EFI/Linux";
 /// Seconds for a guest to come up, or to be done.
 const BOOT: u64 = 120;
 /// A longer file is not read.
-const MAX_FILE: u64 = 1 << 22;
+const MAX_FILE: u64 = 1 << 25;
 
 /// What the entry of a version consists of: enough for its clusters to be listed in several sectors of the table.
 pub fn content(version: &str) -> Vec<u8> {
