@@ -134,13 +134,13 @@ mod tests {
         efivars.write(ORDER, Vendor::Firmware, b"\x02\0\x01\0").unwrap();
         let options = Options::read(&efivars).unwrap();
         assert_eq!(options.found().options.len(), 2);
-        assert_eq!(options.ensure(ESP).unwrap().writes.len(), 5);
+        assert_eq!(options.ensure(ESP).unwrap().writes.len(), 6);
         let value = efivars.read(ORDER, Vendor::Firmware).unwrap().unwrap();
-        assert_eq!(value, [0, 0, 3, 0, 4, 0, 5, 0, 2, 0, 1, 0]);
+        assert_eq!(value, [0, 0, 3, 0, 4, 0, 5, 0, 6, 0, 2, 0, 1, 0]);
         assert_eq!(Options::read(&efivars).unwrap().ensure(ESP).unwrap(), Plan::default());
         let moved = partition(9);
-        assert_eq!(Options::read(&efivars).unwrap().ensure(moved).unwrap().writes.len(), 4);
-        assert_eq!(Options::read(&efivars).unwrap().found().options.len(), 6);
+        assert_eq!(Options::read(&efivars).unwrap().ensure(moved).unwrap().writes.len(), 5);
+        assert_eq!(Options::read(&efivars).unwrap().found().options.len(), 7);
         assert_eq!(efivars.read("Boot0002", Vendor::Firmware).unwrap().as_deref(), Some(&b"nothing"[..]));
         efivars.write(ORDER, Vendor::Firmware, b"odd").unwrap();
         assert!(matches!(Options::read(&efivars), Err(Error::Malformed { .. })));
@@ -161,7 +161,7 @@ mod tests {
     fn a_full_firmware_is_asked_once_more() {
         let plan = Plan::new(&Found::default(), ESP).unwrap();
         for (full_at, tried, works) in
-            [(&[][..], 5, true), (&[1], 6, true), (&[4], 6, true), (&[1, 2], 3, false), (&[0, 3], 4, false)]
+            [(&[][..], 6, true), (&[1], 7, true), (&[5], 7, true), (&[1, 2], 3, false), (&[0, 3], 4, false)]
         {
             let mut count = 0;
             let result = carry_out(&plan, |_| {

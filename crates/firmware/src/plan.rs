@@ -1,7 +1,7 @@
 //! Which boot options have to be written so that a machine comes up by itself: a decision, without a byte moved.
 //!
-//! Three options named `Coracle` start the boot manager, since a firmware that comes back from one goes on to the next: an entry
-//! that does not even load uses its tries up, without anyone at the machine. One named `Coracle fallback` is the last of ours.
+//! Four options named `Coracle` start the boot manager, since a firmware that comes back from one goes on to the next: an entry
+//! that does not even load uses its three tries up, without anyone at the machine, and the fourth starts the one before. One named `Coracle fallback` is the last of ours.
 //! The boot order has ours first, then whatever else was there, as it was. Options of others are never changed or removed.
 //!
 //! | # | step | power lost here means |
@@ -24,8 +24,8 @@ use crate::{Error, LoadOption};
 pub const NAME: &str = "Coracle";
 /// And what they start.
 pub const LOADER: &str = "\\EFI\\systemd\\systemd-bootx64.efi";
-/// How many there are at least.
-pub const LOADERS: usize = 3;
+/// How many there are at least: one more than a new entry has tries. With three, what follows the last try is the fallback.
+pub const LOADERS: usize = 4;
 /// What the one that starts the fallback is called.
 pub const FALLBACK_NAME: &str = "Coracle fallback";
 /// And what it starts.

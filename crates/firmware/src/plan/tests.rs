@@ -46,10 +46,11 @@ fn order(found: &Found) -> Vec<u16> {
 }
 
 #[test]
-fn an_empty_firmware_gets_four() {
+fn an_empty_firmware_gets_five() {
     let after = done(&found(vec![], &[]));
-    let four = vec![(0, ours(HERE)), (1, ours(HERE)), (2, ours(HERE)), (3, fallback(HERE))];
-    assert_eq!(after, found(four, &[0, 1, 2, 3]));
+    let mut five: Vec<_> = (0..4).map(|number| (number, ours(HERE))).collect();
+    five.push((4, fallback(HERE)));
+    assert_eq!(after, found(five, &[0, 1, 2, 3, 4]));
     assert_eq!(plan(&after), []);
 }
 
@@ -57,8 +58,8 @@ fn an_empty_firmware_gets_four() {
 fn others_keep_their_options_and_their_order() {
     let before = found(vec![(0, foreign("UiApp")), (2, foreign("Debian")), (5, None)], &[5, 2, 0]);
     let after = done(&before);
-    assert_eq!(order(&after), [1, 3, 4, 6, 5, 2, 0]);
-    assert_eq!(after.options[&Number(6)], fallback(HERE));
+    assert_eq!(order(&after), [1, 3, 4, 6, 7, 5, 2, 0]);
+    assert_eq!(after.options[&Number(7)], fallback(HERE));
     for (number, option) in &before.options {
         assert_eq!(after.options[number], *option);
     }
@@ -71,36 +72,38 @@ fn options_that_lead_to_another_disk_are_replaced() {
     for stale in [ours(OTHER_DISK), inactive, fallback(OTHER_DISK)] {
         let options = vec![(0, foreign("UiApp")), (1, ours(HERE)), (7, stale.clone()), (8, stale.clone())];
         let after = done(&found(options, &[8, 0, 1, 7]));
-        assert_eq!(order(&after), [1, 7, 8, 2, 0]);
-        assert_eq!(after.options[&Number(2)], fallback(HERE));
+        assert_eq!(order(&after), [1, 7, 8, 2, 3, 0]);
+        assert_eq!(after.options[&Number(3)], fallback(HERE));
         let many = (1..8).map(|number| (number, stale.clone())).collect();
         let after = done(&found(many, &[7, 6, 5, 4, 3, 2, 1]));
-        assert_eq!((order(&after), after.options.len()), (vec![1, 2, 3, 4], 4));
+        assert_eq!((order(&after), after.options.len()), (vec![1, 2, 3, 4, 5], 5));
     }
 }
 
 #[test]
 fn what_is_already_so_is_left() {
-    let four = || vec![(9, ours(HERE)), (4, ours(HERE)), (6, ours(HERE)), (2, fallback(HERE))];
-    assert_eq!(plan(&found(four(), &[9, 4, 6, 2])), []);
+    let five =
+        || vec![(9, ours(HERE)), (4, ours(HERE)), (6, ours(HERE)), (7, ours(HERE)), (2, fallback(HERE))];
+    assert_eq!(plan(&found(five(), &[9, 4, 6, 7, 2])), []);
     // What the order names and is not there is nobody's, and no reason to write.
-    assert_eq!(plan(&found(four(), &[9, 4, 3, 6, 6, 2])), []);
-    let mut five = four();
-    five.push((1, ours(HERE)));
-    assert_eq!(plan(&found(five.clone(), &[9, 4, 6, 1, 2])), []);
-    let order = [9, 4, 6, 1, 2].map(Number).to_vec();
-    assert_eq!(plan(&found(five, &[2, 9, 4, 6])), [Write::Order(order)]);
+    assert_eq!(plan(&found(five(), &[9, 4, 3, 6, 6, 7, 2])), []);
+    let mut six = five();
+    six.push((1, ours(HERE)));
+    assert_eq!(plan(&found(six.clone(), &[9, 4, 6, 7, 1, 2])), []);
+    let order = [9, 4, 6, 7, 1, 2].map(Number).to_vec();
+    assert_eq!(plan(&found(six, &[2, 9, 4, 6, 7])), [Write::Order(order)]);
     // A firmware may write the path in its own way.
-    let mut upper = four();
+    let mut upper = five();
     upper[0].1 = Some(LoadOption::starting(NAME, place(HERE, "\\EFI\\SYSTEMD\\SYSTEMD-BOOTX64.EFI")));
-    assert_eq!(plan(&found(upper, &[9, 4, 6, 2])), []);
+    assert_eq!(plan(&found(upper, &[9, 4, 6, 7, 2])), []);
 }
 
 #[test]
 fn one_that_is_missing_is_added() {
-    let options = vec![(0, ours(HERE)), (1, ours(HERE)), (3, fallback(HERE)), (4, foreign("Debian"))];
-    let writes = plan(&found(options, &[4, 0, 1, 3]));
-    let order = [0, 1, 2, 3, 4].map(Number).to_vec();
+    let mut options: Vec<_> = [0, 1, 5].map(|number| (number, ours(HERE))).into();
+    options.extend([(3, fallback(HERE)), (4, foreign("Debian"))]);
+    let writes = plan(&found(options, &[4, 0, 1, 3, 5]));
+    let order = [0, 1, 5, 2, 3, 4].map(Number).to_vec();
     assert_eq!(writes, [Write::Option(Number(2), ours(HERE).unwrap()), Write::Order(order)]);
 }
 
