@@ -94,7 +94,14 @@ fn refuse() -> Result<(), Box<dyn Error>> {
         (MsFlags::empty(), "umask=0077,flush", "flush"),
     ] {
         let folder = mounted(flags, options)?;
-        for result in [folder.bless(bad).map(drop), folder.remove(bad, good), folder.clean().map(drop)] {
+        let results = [
+            folder.bless(bad).map(drop),
+            folder.remove(bad, good),
+            folder.clean().map(drop),
+            Fallback::open(Path::new(AT))?.replace(&folder, good, &announced("1.0.0")).map(drop),
+            Loader::open(Path::new(AT))?.update(b"loader").map(drop),
+        ];
+        for result in results {
             match result {
                 Err(Refusal::ReadOnly { .. }) if refused == "ro" => {}
                 Err(Refusal::Mounted { option, .. }) if option == refused => {}
@@ -114,6 +121,14 @@ fn refuse() -> Result<(), Box<dyn Error>> {
     expect(folder.remove(good, version("1.2.0")?), |e| matches!(e, Refusal::NoOtherGood { .. }))?;
     expect(folder.remove(bad, good), |e| matches!(e, Refusal::Shared { .. }))?;
     expect(folder.clean(), |e| matches!(e, Refusal::Shared { .. }))?;
+    let fallback = Fallback::open(Path::new(AT))?;
+    expect(fallback.replace(&folder, bad, &one), |e| matches!(e, Refusal::NotBlessed { .. }))?;
+    expect(fallback.replace(&folder, version("1.2.0")?, &one), |e| matches!(e, Refusal::Absent { .. }))?;
+    expect(fallback.replace(&folder, good, &huge), |e| matches!(e, Refusal::Space { .. }))?;
+    expect(fallback.replace(&folder, good, &one), |e| matches!(e, Refusal::Content { .. }))?;
+    if fallback.digest()?.is_some() {
+        return Err("a fallback was made".into());
+    }
     if folder.list()? != before {
         return Err("something was changed".into());
     }

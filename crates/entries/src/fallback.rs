@@ -49,7 +49,8 @@ impl Fallback {
     /// Makes it a copy of a version's entry, which is blessed and is to have these bytes.
     ///
     /// # Errors
-    /// [`Error::Absent`], [`Error::Twice`], [`Error::NotBlessed`], [`Error::Crowded`] and [`Error::Space`] before anything is written;
+    /// [`Error::Absent`], [`Error::Twice`], [`Error::NotBlessed`], [`Error::Crowded`] and [`Error::Space`] before anything is written but an empty
+    /// folder;
     /// [`Error::Content`] if the entry has other bytes than announced, [`Error::ReadBack`] and [`Error::Lost`] if the disk has;
     /// [`Error::Shared`] and [`Error::Volume`] as in [`Folder::remove`], about what is left over and about the old copy.
     pub fn replace(&self, entries: &Folder, version: OsVersion, content: &Content) -> Result<Change, Error> {
