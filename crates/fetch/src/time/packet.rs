@@ -107,8 +107,8 @@ pub(super) fn read(packet: &[u8], bits: [u8; 8], trip: Trip, not_before: u64) ->
         left_fraction,
     ] = words.map(u32::from_be_bytes);
 
-    let (leap, version, mode) = (first >> 6, first >> 3 & 7, first & 7);
-    let echo = u64::from(sent) << 32 | u64::from(sent_fraction);
+    let (leap, version, mode) = (first >> 6, (first >> 3) & 7, first & 7);
+    let echo = (u64::from(sent) << 32) | u64::from(sent_fraction);
     if (mode, version) != (4, 4) || echo != u64::from_be_bytes(bits) {
         return Err(Bad::Other);
     }
@@ -140,14 +140,14 @@ pub(super) fn read(packet: &[u8], bits: [u8; 8], trip: Trip, not_before: u64) ->
 
 /// 1/65536 s to nanoseconds.
 fn short(value: u32) -> i128 {
-    i128::from(value) * SECOND >> 16
+    (i128::from(value) * SECOND) >> 16
 }
 
 /// Nanoseconds since 1970, in the era that brings it nearest to `not_before`.
 fn unix(seconds: u32, fraction: u32, not_before: u64) -> i128 {
     let in_era_0 = i128::from(seconds) - TO_UNIX;
     let eras = (i128::from(not_before) - in_era_0 + ERA / 2).div_euclid(ERA);
-    (in_era_0 + eras * ERA) * SECOND + (i128::from(fraction) * SECOND >> 32)
+    (in_era_0 + eras * ERA) * SECOND + ((i128::from(fraction) * SECOND) >> 32)
 }
 
 #[cfg(test)]
@@ -162,7 +162,7 @@ mod tests {
     fn timestamp(at: i128) -> [u8; 8] {
         let seconds = (at.div_euclid(SECOND) + TO_UNIX).rem_euclid(ERA) as u64;
         let fraction = (at.rem_euclid(SECOND) << 32) / SECOND;
-        (seconds << 32 | fraction as u64).to_be_bytes()
+        ((seconds << 32) | fraction as u64).to_be_bytes()
     }
 
     /// An honest answer: received and left at these times.
