@@ -2,8 +2,8 @@
 //! the entry that it starts, does not.
 //!
 //! Its folder is made in the order of `subfolder`, the file is made and replaced in the order of
-//! [`replace`](mod@crate::replace): whenever the power goes it is the old copy or the new one, whole. Only while there was none yet, there
-//! may be none.
+//! [`replace`](mod@crate::replace): whenever the power goes it is the old copy or the new one, whole. Only while
+//! there was none yet, there may be none.
 
 use std::path::Path;
 
@@ -49,10 +49,10 @@ impl Fallback {
     /// Makes it a copy of a version's entry, which is blessed and is to have these bytes.
     ///
     /// # Errors
-    /// [`Error::Absent`], [`Error::Twice`], [`Error::NotBlessed`], [`Error::Crowded`] and [`Error::Space`] before anything is written but an empty
-    /// folder;
-    /// [`Error::Content`] if the entry has other bytes than announced, [`Error::ReadBack`] and [`Error::Lost`] if the disk has;
-    /// [`Error::Shared`] and [`Error::Volume`] as in [`Folder::remove`], about what is left over and about the old copy.
+    /// [`Error::Absent`], [`Error::Twice`], [`Error::NotBlessed`], [`Error::Crowded`] and [`Error::Space`] before anything is written,
+    /// but perhaps an empty folder; [`Error::Content`] if the entry has other bytes than announced, [`Error::ReadBack`] and
+    /// [`Error::Lost`] if the disk has; [`Error::Shared`] and [`Error::Volume`] as in [`Folder::remove`], about what is left over and
+    /// about the old copy, which then stays under the temporary name.
     pub fn replace(&self, entries: &Folder, version: OsVersion, content: &Content) -> Result<Change, Error> {
         let device = self.efi.device()?;
         let from = blessed(&entries.dir, version)?;

@@ -48,9 +48,9 @@ impl Loader {
     /// transaction with a release, and only from a blessed system.
     ///
     /// # Errors
-    /// [`Error::Empty`], [`Error::Crowded`] and [`Error::Space`] before anything of a copy is written but an empty folder; [`Error::ReadBack`] and
-    /// [`Error::Lost`] if the disk has other bytes; [`Error::Shared`] and [`Error::Volume`] as in
-    /// [`Folder::remove`](crate::Folder::remove). After any of them the other copy is not touched.
+    /// [`Error::Empty`], [`Error::Crowded`] and [`Error::Space`], of which nothing stays but perhaps an empty folder;
+    /// [`Error::ReadBack`] and [`Error::Lost`] if the disk has other bytes; [`Error::Shared`] and [`Error::Volume`] as in
+    /// [`Folder::remove`](crate::Folder::remove). After any of them the copy that comes later is not touched.
     pub fn update(&self, bytes: &[u8]) -> Result<Change, Error> {
         let device = self.efi.device()?;
         self.update_with(bytes, |folder| folder.nothing_is_shared(&device))

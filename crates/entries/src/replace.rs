@@ -12,8 +12,9 @@
 //! | 8 | the old file is removed, in the order of `remove` | the new file |
 //!
 //! In step 6 an `fsync` of either file, or of the folder first, could write its place and length alone: then both names have the
-//! same clusters. What remains is that the kernel may do so by itself before `syncfs` does, where it has no reason to hurry. A power cut
-//! just then leaves a whole file under each name, and one that nothing here deletes any more: it says so by [`Error::Shared`].
+//! same clusters. What remains is that the kernel may do so by itself before `syncfs` does, where it has no reason to hurry. A
+//! power cut just then leaves a whole file under the name, and another that shares its clusters, which nothing here deletes any more: it
+//! says so by [`Error::Shared`].
 
 use std::io::Read;
 

@@ -1,8 +1,9 @@
 //! Which boot options have to be written so that a machine comes up by itself: a decision, without a byte moved.
 //!
 //! Four options named `Coracle` start the boot manager, since a firmware that comes back from one goes on to the next: an entry
-//! that does not even load uses its three tries up, without anyone at the machine, and the fourth starts the one before. One named `Coracle fallback` is the last of ours.
-//! The boot order has ours first, then whatever else was there, as it was. Options of others are never changed or removed.
+//! that does not even load uses its three tries up, without anyone at the machine, and the fourth starts the one before. One named
+//! `Coracle fallback` is the last of ours. The boot order has ours first, then whatever else was there, as it was. Options of others
+//! are never changed or removed.
 //!
 //! | # | step | power lost here means |
 //! |---|---|---|
@@ -10,8 +11,8 @@
 //! | 2 | the boot order, if it is another | the old order or the new one, as the firmware keeps its promise; all that either names is there |
 //! | 3 | options of ours that lead elsewhere, and are left, are removed | the new order, which names none of them |
 //!
-//! An option is ours by its name. Where it starts another file, or the same on another partition, it leads elsewhere: a machine whose disk was
-//! replaced has as many options as before.
+//! An option is ours by its name. Where it starts another file, or the same on another partition, it leads elsewhere: a machine
+//! whose disk was replaced has as many options as before.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
