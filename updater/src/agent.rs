@@ -449,7 +449,7 @@ impl Agent {
             },
             health: self.health.clone(),
             time: now,
-            time_is_sure: self.sure == Sure::Yes,
+            time_is_sure: self.sure == Sure::Yes && !self.tools.settings.time_servers.is_empty(),
         }
     }
 }

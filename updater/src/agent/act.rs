@@ -175,8 +175,10 @@ impl Work {
         }
     }
 
-    /// 1. Space is checked everywhere; nothing has changed. 2. What runs becomes the fallback of the firmware. 3. The entry of what
-    /// is in the other slot goes. 4. The slot is poisoned.
+    /// 1. Space is checked everywhere. Power lost here means: nothing happened.
+    /// 2. What runs becomes the fallback of the firmware. Power lost here means: the fallback is the old one or this one.
+    /// 3. The entry of what is in the other slot goes. Power lost here means: it is there or not, and its slot is whole.
+    /// 4. The slot is poisoned. Power lost here means: what [`Target::poison`] says; nothing boots from it any more.
     fn prepare(&self) -> Result<Event, Error> {
         let (offer, machine) = (self.offer()?, &self.tools.machine);
         let running = machine.running.system.version;

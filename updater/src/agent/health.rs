@@ -1,6 +1,6 @@
 //! Whether a system does what it is there for.
 //!
-//! Built in: the state partition is mounted; there is an address and a way out; services and pods run, or have done what they had
+//! Built in: the state partition is mounted; an interface has an address; services and pods run, or have done what they had
 //! to; the repository answers. What the image declares comes after. All of it has to hold for so long without a break; one look
 //! takes a few seconds at the most.
 
@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use coracle_layout::control::{Kind, Phase, State, Status};
+use coracle_layout::paths;
 use coracle_log::info;
 use coracle_rollout::settings::{Gate, Reach};
 
@@ -65,7 +66,7 @@ impl<'t> Health<'t> {
             Ok(status) => status,
             Err(error) => return Some(format!("PID 1: {error}")),
         };
-        let built_in = machine(&status).or_else(|| network(Path::new("/proc/net/route")));
+        let built_in = machine(&status).or_else(|| network(&Path::new(paths::RUN_NETD).join("status")));
         let health = &self.tools.settings.health;
         built_in
             .or_else(|| {
@@ -123,14 +124,14 @@ fn machine(status: &Status) -> Option<String> {
     Some(format!("{kind} {} runs", down.name))
 }
 
-/// A default route, which takes an address: `/proc/net/route` (proc(5)), destination and mask in hexadecimal.
-fn network(route: &Path) -> Option<String> {
-    let text = fs::read_to_string(route).unwrap_or_default();
-    let is_default = |line: &str| {
-        let mut fields = line.split_whitespace();
-        fields.nth(1) == Some("00000000") && fields.nth(5) == Some("00000000")
+/// An interface with an address, as the network process tells (`netd/src/report.rs`): the agent's own network has none.
+fn network(status: &Path) -> Option<String> {
+    let text = fs::read_to_string(status).unwrap_or_default();
+    let is_ready = |line: &str| {
+        let mut words = line.split(' ').skip(1);
+        words.next() == Some("ready") && words.next().is_some_and(|addresses| addresses != "-")
     };
-    (!text.lines().skip(1).any(is_default)).then(|| "there is an address and a default route".to_owned())
+    (!text.lines().any(is_ready)).then(|| "an interface has an address".to_owned())
 }
 
 fn describe(gate: &Gate) -> String {
@@ -161,14 +162,17 @@ mod tests {
     }
 
     #[test]
-    fn a_default_route_is_looked_for() {
+    fn an_address_is_looked_for() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let head = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n";
-        let local = "eth0\t0002000A\t00000000\t0001\t0\t0\t1026\t00FFFFFF\t0\t0\t0\n";
-        fs::write(file.path(), format!("{head}{local}")).unwrap();
-        assert!(network(file.path()).is_some());
-        let default = "eth0\t00000000\t0202000A\t0003\t0\t0\t1026\t00000000\t0\t0\t0\n";
-        fs::write(file.path(), format!("{head}{local}{default}")).unwrap();
-        assert_eq!(network(file.path()), None);
+        for (text, holds) in [
+            ("", false),
+            ("eth0 searching - dhcp\n", false),
+            ("eth0 ready - dhcp\n", false),
+            ("eth0 no-carrier - dhcp\neth1 ready 10.0.2.15/24 dhcp\n", true),
+        ] {
+            fs::write(file.path(), text).unwrap();
+            assert_eq!(network(file.path()).is_none(), holds, "{text}");
+        }
+        assert!(network(Path::new("/nonexistent")).is_some());
     }
 }
