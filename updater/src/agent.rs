@@ -83,6 +83,7 @@ pub fn run() -> Result<Infallible, Error> {
     let image = Image::read(Path::new(paths::UPDATE))?;
     let (to, from) = channel();
     fs::create_dir_all(paths::STATE_UPDATER).map_err(Error::file("make", paths::STATE_UPDATER))?;
+    let _alone = facts::alone(Path::new(paths::STATE_UPDATER))?;
     let socket = Path::new(paths::RUN_UPDATER).join("control");
     operator::listen(&socket, &to).map_err(Error::file("listen at", socket))?;
     let machine = match Machine::read(&image.settings) {
@@ -156,7 +157,11 @@ impl Agent {
             journal.state.name()
         );
         facts::maintain(&tools, &found);
-        let poll = Poll::at_boot(now, jitter());
+        // Who has begun waits for nobody: only a machine at rest spreads its first question.
+        let poll = match journal.state {
+            State::Idle => Poll::at_boot(now, jitter()),
+            _ => Poll::at_boot(now, jitter()).hurried(now),
+        };
         Ok(Self {
             tools,
             poller,

@@ -16,8 +16,10 @@ pub mod entry;
 pub mod image;
 pub mod initramfs;
 mod pe;
+mod section;
 
 pub use assemble::{Sections, Stub, assemble};
 pub use entry::{Assessment, EntryName, Tries};
 pub use image::{Checksum, Section, Uki};
 pub use pe::Error;
+pub use section::{Unread, read_section};

@@ -158,6 +158,11 @@ impl Headers {
     }
 
     pub fn parse(file: &[u8]) -> Result<Self, Error> {
+        Self::parse_head(file, file.len())
+    }
+
+    /// The same from the first bytes of a file that has `len`.
+    pub fn parse_head(file: &[u8], len: usize) -> Result<Self, Error> {
         if file.get(..2) != Some(b"MZ") {
             return Err(Error::NotPe { field: "DOS magic" });
         }
@@ -190,7 +195,8 @@ impl Headers {
         }
         let directories = u32_at(file, optional + 108, "number of data directories")? as usize;
         let directories = directories.min(16).min((optional_len - DATA_DIRECTORIES) / 8);
-        let sections = (0..count).map(|index| header(file, table, index)).collect::<Result<Vec<_>, _>>()?;
+        let sections =
+            (0..count).map(|index| header(file, len, table, index)).collect::<Result<Vec<_>, _>>()?;
         refuse_conflicts(&sections, size_of_headers)?;
         Ok(Self {
             pe,
@@ -210,7 +216,7 @@ impl Headers {
     }
 }
 
-fn header(file: &[u8], table: usize, index: usize) -> Result<Header, Error> {
+fn header(file: &[u8], file_len: usize, table: usize, index: usize) -> Result<Header, Error> {
     let at = table + index * SECTION_HEADER;
     let entry = bytes(file, at, SECTION_HEADER, "section table")?;
     let len = entry[..8].iter().position(|b| *b == 0).unwrap_or(8);
@@ -226,7 +232,7 @@ fn header(file: &[u8], table: usize, index: usize) -> Result<Header, Error> {
         0..0
     } else {
         let end = (raw_start as usize).checked_add(raw_size as usize);
-        end.filter(|end| *end <= file.len())
+        end.filter(|end| *end <= file_len)
             .map(|end| raw_start as usize..end)
             .ok_or_else(|| Error::OutOfFile { name: name.clone() })?
     };

@@ -153,7 +153,10 @@ impl Work {
             Act::Recover(undo) => {
                 self.undo(*undo)?;
                 let healthy = self.watch()?;
-                pid1.order(control::Request::Good)?;
+                // The entry is good, so that PID 1 thinks so too, unless the firmware left it something else to think.
+                if let Err(error) = pid1.order(control::Request::Good) {
+                    warning!("PID 1 not told that this boot is good error=\"{}\"", Chain(&error));
+                }
                 healthy
             }
             Act::Discard(undo) => {
@@ -278,9 +281,7 @@ impl Work {
             Err(error) => return Err(Error::Image(error)),
         }
         // The signature for Secure Boot is verified here, between digest and activation, once images carry one.
-        let path = images.path();
-        let bytes = fs::read(&path).map_err(Error::file("read", &path))?;
-        if root_of(&bytes, &path)? != Some(root) {
+        if root_of(&images.path())? != Some(root) {
             images.remove().map_err(Error::Image)?;
             return Err(Error::UkiRoot { want: root });
         }
@@ -361,6 +362,7 @@ impl Work {
         }
         drop((entries, esp));
         self.tools.pid1.order(control::Request::Good)?;
+        super::facts::see_to_options(machine);
         Ok(Event::Blessed)
     }
 

@@ -79,7 +79,7 @@ pub enum Error {
         path: PathBuf,
         /// The cause.
         #[source]
-        source: coracle_uki::Error,
+        source: coracle_uki::Unread,
     },
     /// The repository is not what it should be.
     #[error("follow the repository")]

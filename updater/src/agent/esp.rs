@@ -8,7 +8,7 @@ use coracle_layout::{OsVersion, RootHash, cmdline, cmdline::Cmdline, partition::
 use coracle_log::{Chain, info, warning};
 use coracle_rollout::System;
 use coracle_rollout::machine::{Entry, Other, Running};
-use coracle_uki::{Assessment, EntryName, Uki};
+use coracle_uki::{Assessment, EntryName, read_section};
 use rustix::fs::statvfs;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
@@ -17,8 +17,8 @@ use crate::image;
 
 /// What stays free, whatever is counted.
 const SPARE: u64 = 2 << 20;
-/// Larger than any UKI.
-const MAX_UKI: u64 = coracle_rollout::manifest::MAX_UKI_BYTES;
+/// The longest command line that is read; x86 takes 2048.
+const MAX_CMDLINE: usize = 64 << 10;
 
 /// The mounted partition. Unmounted when it is dropped, so that its "dirty" mark is there only while it is written.
 #[derive(Debug)]
@@ -139,12 +139,7 @@ impl Esp {
 
     /// The root that an entry's file names on its command line.
     pub fn root_of(&self, file: &str) -> Result<Option<RootHash>, Error> {
-        let path = self.folder().join(file);
-        let len = fs::metadata(&path).map_err(Error::file("look at", &path))?.len();
-        if len > MAX_UKI {
-            return Ok(None);
-        }
-        root_of(&fs::read(&path).map_err(Error::file("read", &path))?, &path)
+        root_of(&self.folder().join(file))
     }
 
     fn folder(&self) -> PathBuf {
@@ -153,9 +148,11 @@ impl Esp {
 }
 
 /// The root that a UKI names on its command line.
-pub(crate) fn root_of(bytes: &[u8], path: &Path) -> Result<Option<RootHash>, Error> {
-    let uki = Uki::parse(bytes).map_err(|source| Error::Uki { path: path.to_owned(), source })?;
-    let line = uki.section(".cmdline").and_then(|line| str::from_utf8(line).ok()).unwrap_or_default();
+pub(crate) fn root_of(path: &Path) -> Result<Option<RootHash>, Error> {
+    let mut file = File::open(path).map_err(Error::file("open", path))?;
+    let line = read_section(&mut file, ".cmdline", MAX_CMDLINE);
+    let line = line.map_err(|source| Error::Uki { path: path.to_owned(), source })?.unwrap_or_default();
+    let line = str::from_utf8(&line).unwrap_or_default();
     Ok(Cmdline::new(line.trim_end_matches('\0')).value(cmdline::ROOT_HASH).and_then(|hash| hash.parse().ok()))
 }
 

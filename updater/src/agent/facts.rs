@@ -11,8 +11,11 @@ use coracle_rollout::Time;
 use coracle_rollout::deny::{Class, MAX_REASON};
 use coracle_rollout::machine::{Boot, Entry, Facts, Journal, SlotContent, State, Trial, UkiContent};
 
+use rustix::fs::{FlockOperation, flock};
+
 use super::act::{self, Tools};
 use super::esp::Esp;
+use super::machine::Machine;
 use super::{Error, Sure, firmware};
 use crate::keep::{Kept, Store};
 
@@ -37,6 +40,14 @@ pub(super) fn journal(folder: &Path) -> Result<(Kept, Journal), Error> {
         }),
     };
     Ok((kept, journal))
+}
+
+/// Held as long as the agent runs: a disk has one.
+pub(super) fn alone(folder: &Path) -> Result<File, Error> {
+    let file = File::open(folder).map_err(Error::file("open", folder))?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)
+        .map_err(|errno| Error::file("be the only agent in", folder)(errno.into()))?;
+    Ok(file)
 }
 
 /// How everything stands.
@@ -137,17 +148,28 @@ pub(super) fn maintain(tools: &Tools, found: &Facts) {
     {
         warning!("PID 1 not told that the entry is good error=\"{}\"", Chain(&error));
     }
-    let done =
-        Esp::mount(&tools.machine).and_then(|esp| esp.has_fallback(tools.machine.running.system.version));
-    match done {
-        Ok(()) => {}
-        Err(error) => warning!("firmware has no fallback error=\"{}\"", Chain(&error)),
+    if let Err(error) = tidy(tools) {
+        warning!("esp not seen to error=\"{}\"", Chain(&error));
     }
-    match firmware::ensure(&tools.machine) {
+    see_to_options(&tools.machine);
+}
+
+/// A firmware may have lost its options, or taken them away where a file was missing.
+pub(super) fn see_to_options(machine: &Machine) {
+    match firmware::ensure(machine) {
         Ok(0) => {}
         Ok(written) => info!("boot options written variables={written}"),
         Err(error) => warning!("boot options not written error=\"{}\"", Chain(&error)),
     }
+}
+
+/// What a power cut left on the ESP goes, and the fallback is there.
+fn tidy(tools: &Tools) -> Result<(), Error> {
+    let esp = Esp::mount(&tools.machine)?;
+    for name in esp.entries()?.clean().map_err(Error::Entries)? {
+        info!("leftover removed file={name}");
+    }
+    esp.has_fallback(tools.machine.running.system.version)
 }
 
 /// Marks of this boot, gone with the power.
