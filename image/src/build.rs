@@ -305,7 +305,7 @@ impl<'r> Work<'r> {
         let pods: Vec<Plan> = plans.pods.iter().map(|(_, plan)| plan.clone()).collect();
         let update = match (&self.recipe.update, &inputs.update) {
             (Some(wanted), Some(update)) => {
-                update.files(&wanted.settings(locked::built(self.request, lock)))?
+                update.files(&wanted.settings(locked::built(self.request, lock)), &inputs.loader)?
             }
             _ => Vec::new(),
         };

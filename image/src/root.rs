@@ -3,7 +3,7 @@
 //! | path | what |
 //! |---|---|
 //! | `/usr/sbin/netd` | the network service; PID 1 itself is in the UKI |
-//! | `/usr/sbin/updater`, `/usr/share/coracle/update/` | with `[update]`: the updater, its settings, root and authorities |
+//! | `/usr/sbin/updater`, `/usr/share/coracle/update/` | with `[update]`: the updater, its settings, root, authorities and boot manager |
 //! | `/usr/lib/os-release`, `/etc/os-release` | what this is |
 //! | `/etc/machine-id`, `/etc/hostname`, `/etc/resolv.conf` | links into `/run`: known only on the machine |
 //! | `/etc/hosts` | `localhost` |

@@ -1,4 +1,5 @@
-//! What an image with `[update]` brings: the updater, the root that trust begins with, certificates of authorities, settings.
+//! What an image with `[update]` brings: the updater, the root that trust begins with, certificates of authorities, settings, and
+//! the boot manager, which a machine that runs this image comes to have.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -63,9 +64,12 @@ impl Update {
     }
 
     /// The files of [`paths::UPDATE`], by name.
-    pub fn files(&self, settings: &Settings) -> Result<Vec<(&'static str, Vec<u8>)>, Failed> {
-        let mut files =
-            vec![(paths::UPDATE_SETTINGS, settings.to_bytes()?), (paths::UPDATE_ROOT, self.root.clone())];
+    pub fn files(&self, settings: &Settings, loader: &[u8]) -> Result<Vec<(&'static str, Vec<u8>)>, Failed> {
+        let mut files = vec![
+            (paths::UPDATE_SETTINGS, settings.to_bytes()?),
+            (paths::UPDATE_ROOT, self.root.clone()),
+            (paths::UPDATE_LOADER, loader.to_vec()),
+        ];
         files.extend(self.authorities.clone().map(|pem| (paths::UPDATE_AUTHORITIES, pem)));
         Ok(files)
     }

@@ -156,7 +156,7 @@ impl Agent {
             found.entry,
             journal.state.name()
         );
-        facts::maintain(&tools, &found);
+        facts::maintain(&tools, &found, &journal.state);
         // Who has begun waits for nobody: only a machine at rest spreads its first question.
         let poll = match journal.state {
             State::Idle => Poll::at_boot(now, jitter()),

@@ -37,6 +37,8 @@ pub const UPDATE_SETTINGS: &str = "settings.json";
 pub const UPDATE_ROOT: &str = "root.json";
 /// In [`UPDATE`]: certificates, in PEM, of the authorities that a server's may come from. Not always there.
 pub const UPDATE_AUTHORITIES: &str = "authorities.pem";
+/// In [`UPDATE`]: the boot manager that belongs to this image.
+pub const UPDATE_LOADER: &str = "systemd-bootx64.efi";
 /// What the updater keeps across boots.
 pub const STATE_UPDATER: &str = "/var/lib/coracle/updater";
 /// What the updater tells other programs; its socket for the operator.

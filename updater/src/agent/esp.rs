@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use coracle_entries::{Change, Content, Fallback, Folder};
+use coracle_entries::{Change, Content, Fallback, Folder, Loader};
 use coracle_layout::{OsVersion, RootHash, cmdline, cmdline::Cmdline, partition::Partition, paths};
 use coracle_log::{Chain, info, warning};
 use coracle_rollout::System;
@@ -129,7 +129,18 @@ impl Esp {
         Ok(())
     }
 
-    /// The same where there is none yet.
+    /// Makes both copies of the boot manager those of the image that runs.
+    pub fn keep_loader(&self) -> Result<(), Error> {
+        let path = Path::new(paths::UPDATE).join(paths::UPDATE_LOADER);
+        let bytes = fs::read(&path).map_err(Error::file("read", &path))?;
+        let loader = Loader::open(&self.at).map_err(Error::Entries)?;
+        if loader.update(&bytes).map_err(Error::Entries)? != Change::None {
+            info!("boot manager written");
+        }
+        Ok(())
+    }
+
+    /// Makes what runs the fallback, where there is none yet.
     pub fn has_fallback(&self, running: OsVersion) -> Result<(), Error> {
         match Fallback::open(&self.at).and_then(|fallback| fallback.digest()).map_err(Error::Entries)? {
             Some(_) => Ok(()),

@@ -137,9 +137,10 @@ fn last_words() -> Option<String> {
     text.get(from..).map(|text| text.trim().to_owned())
 }
 
-/// What a good boot sees to: PID 1 knows that it is one, the firmware has its options, and they a fallback.
-pub(super) fn maintain(tools: &Tools, found: &Facts) {
-    if found.entry != Entry::Good {
+/// What a good boot sees to: PID 1 knows that it is one, the firmware has its options, and they a fallback;
+/// the boot manager is that of the image. Not while an update is under way.
+pub(super) fn maintain(tools: &Tools, found: &Facts, state: &State) {
+    if found.entry != Entry::Good || state.job().is_some() {
         return;
     }
     // PID 1 may think otherwise, from what an earlier choice of the firmware has left.
@@ -169,6 +170,7 @@ fn tidy(tools: &Tools) -> Result<(), Error> {
     for name in esp.entries()?.clean().map_err(Error::Entries)? {
         info!("leftover removed file={name}");
     }
+    esp.keep_loader()?;
     esp.has_fallback(tools.machine.running.system.version)
 }
 
