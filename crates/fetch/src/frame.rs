@@ -104,6 +104,8 @@ pub(crate) fn words<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Error> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     async fn frames(bytes: &[u8]) -> (Vec<Frame>, Error) {
@@ -159,6 +161,28 @@ mod tests {
             let (all, error) = frames(bytes).await;
             assert_eq!(all, []);
             assert!(matches!(error, Error::Frame { .. } | Error::Words { .. }), "{bytes:?}: {error}");
+        }
+    }
+
+    proptest! {
+        /// Whatever comes, in whatever pieces: it ends with an error, and no more is given than came.
+        #[test]
+        fn no_bytes_are_more_than_they_are(
+            bytes in proptest::collection::vec(prop_oneof![Just(0), Just(b'D'), Just(b'A'), any::<u8>()], 0..300),
+            piece in 1usize..20,
+        ) {
+            let mut came = BytesMut::new();
+            let mut given = 0;
+            for piece in bytes.chunks(piece) {
+                came.extend_from_slice(piece);
+                while let Ok(Some(frame)) = take(&mut came) {
+                    given += HEAD;
+                    if let Frame::Data(data) | Frame::Answer(data) = frame {
+                        given += data.len();
+                    }
+                }
+            }
+            prop_assert!(given <= bytes.len());
         }
     }
 }

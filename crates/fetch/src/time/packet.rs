@@ -152,6 +152,8 @@ fn unix(seconds: u32, fraction: u32, not_before: u64) -> i128 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const BITS: [u8; 8] = *b"\x01random\xff";
@@ -255,5 +257,25 @@ mod tests {
         assert_eq!(check(&answer(now, now - 1000), now, NOW), Err(Bad::Times));
         assert_eq!(check(&answer(now, now + SECOND), now, NOW), Err(Bad::Times));
         assert_eq!(check(&answer(now, now), now, NOW + 1), Err(Bad::Past));
+    }
+
+    proptest! {
+        /// Whatever a server says: no panic, and a sample only for our bits and a time that has not passed.
+        #[test]
+        fn no_packet_is_believed_too_much(
+            mut packet in proptest::collection::vec(any::<u8>(), 0..100),
+            ours in any::<bool>(),
+            sent in -(1i128 << 62)..1 << 62,
+            not_before in any::<u64>(),
+        ) {
+            if ours && packet.len() >= LEN {
+                packet[0] = 0o44;
+                packet[24..32].copy_from_slice(&BITS);
+            }
+            if let Ok(sample) = check(&packet, sent, not_before) {
+                prop_assert!(ours && sample.delay >= 0);
+                prop_assert!(sent + sample.offset + SECOND >= i128::from(not_before) * SECOND);
+            }
+        }
     }
 }
