@@ -58,8 +58,8 @@ pub fn run() -> Result<Infallible, Error> {
         _ => {}
     }
     let listener = UnixListener::bind(socket).map_err(failed("listen at", socket))?;
-    // The agent is root without root's right to pass over permissions; what is asked here has no rights that anybody lacks.
-    fs::set_permissions(socket, Permissions::from_mode(0o666)).map_err(failed("open", socket))?;
+    // The agent is root without root's right to pass over permissions: its plan has the group of this service.
+    fs::set_permissions(socket, Permissions::from_mode(0o660)).map_err(failed("open", socket))?;
     serve(listener, options).map_err(Error::Serve)?;
     Err(Error::Ended)
 }
