@@ -115,4 +115,18 @@ mod tests {
         assert_eq!(names(&left), "motd pod.yaml");
         assert_eq!((left[0].place, left[1].place.map(|(line, _)| line > 0)), (None, Some(true)));
     }
+
+    #[test]
+    fn what_an_update_names_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "name=\"x\"\nversion=\"1.0.0\"\n[update]\nrepositories=[\"https://a\"]\nchannel=\"stable\"\n\
+                    root=\"root.json\"\nauthorities=\"ca.pem\"\n";
+        let recipe = Recipe::parse(text, "coracle.toml").unwrap();
+        fs::write(folder.path().join("root.json"), "{}").unwrap();
+        fs::write(folder.path().join("ca.pem"), "no certificate").unwrap();
+        let problems = beside(&recipe, &folder.path().join("coracle.toml"));
+        let said: Vec<_> = problems.iter().map(|problem| problem.message.as_str()).collect();
+        assert!(said.len() == 2 && said[0].starts_with("it is no root metadata"), "{said:?}");
+        assert!(said[1].starts_with("it has no certificate"), "{said:?}");
+    }
 }

@@ -40,6 +40,10 @@ enum Command {
     Withdraw(commands::withdraw::Args),
     /// Ask a machine about its update, or order it.
     Update(commands::update::Args),
+    /// Copy a repository, verified as a machine verifies it.
+    Mirror(commands::mirror::Args),
+    /// Put a channel into one file, to be carried, or unpack one.
+    Bundle(commands::bundle::Args),
     /// Serve a repository over HTTP, for trying it.
     Serve(commands::serve::Args),
     /// Print the JSON Schema of recipes, for editors.
@@ -60,6 +64,8 @@ fn main() -> ExitCode {
         Command::Publish(args) => commands::publish::run(&args),
         Command::Withdraw(args) => commands::withdraw::run(&args),
         Command::Update(args) => commands::update::run(&args),
+        Command::Mirror(args) => commands::mirror::run(&args),
+        Command::Bundle(args) => commands::bundle::run(&args),
         Command::Serve(args) => commands::serve::run(&args),
         Command::Schema => commands::schema::run(),
     };

@@ -11,8 +11,12 @@
 //! one exception is a new root, which machines look for by its number: it comes right before the timestamp.
 //! Whoever copies the folder to a server keeps that order: `timestamp.json` last.
 
+pub mod bundle;
 mod files;
 mod look;
+pub mod mirror;
+mod roots;
+mod seen;
 
 use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
@@ -428,7 +432,7 @@ pub enum Error {
 }
 
 impl Error {
-    fn file(operation: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn file(operation: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { operation, path, source }
     }

@@ -46,6 +46,11 @@ impl Repository {
         Ok(Trusted::vouched(target.clone()))
     }
 
+    /// Every file, by name.
+    pub fn targets(&self) -> impl Iterator<Item = Trusted<Target>> {
+        self.targets.values().cloned().map(Trusted::vouched)
+    }
+
     /// A file of operations. The manifest vouches for its header and by that for its content; the list of targets says where it is.
     pub fn ops(&self, file: &manifest::OpsFile) -> Result<Trusted<Target>, Error> {
         let target = self.target(&file.target)?;
@@ -96,7 +101,8 @@ impl Target {
         Path::new(&format!("targets/{}.{}", self.sha256, self.name))
     }
 
-    async fn fetch(&self, from: &dyn Transport, limit: u64) -> Result<Vec<u8>, Error> {
+    /// Fetches it whole, if it has no more than `limit` bytes.
+    pub async fn fetch(&self, from: &dyn Transport, limit: u64) -> Result<Vec<u8>, Error> {
         let name = || self.name.clone();
         if self.bytes > limit {
             return Err(Error::TooLarge { name: name(), bytes: self.bytes, limit });

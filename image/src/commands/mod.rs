@@ -1,10 +1,12 @@
 //! One module a subcommand: its arguments, and a `run` that gives the exit code.
 
 pub mod build;
+pub mod bundle;
 pub mod check;
 pub mod components;
 pub mod inspect;
 pub mod keys;
+pub mod mirror;
 pub mod new;
 pub mod pack;
 pub mod publish;

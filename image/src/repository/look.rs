@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use coracle_rollout::Time;
 use coracle_trust::store::Store;
-use coracle_trust::transport::{self, Body, Chunks, Fault, Folder};
+use coracle_trust::transport::{self, Body, Fault, Folder};
 use coracle_trust::{Client, Clock, Embedded, Limits, Transport, Versions};
 
 use super::files::UNFINISHED;
@@ -46,7 +46,7 @@ struct Pending {
 impl Transport for Pending {
     async fn whole(&self, path: &transport::Path) -> Result<Body, Fault> {
         match self.files.get(path.as_str()) {
-            Some(bytes) => Ok(Body::open(Once(Some(bytes.clone())))),
+            Some(bytes) => Ok(Body::of(bytes.clone())),
             None => self.folder.whole(path).await,
         }
     }
@@ -58,14 +58,5 @@ impl Transport for Pending {
         len: u64,
     ) -> Result<Body, Fault> {
         self.folder.part(path, bytes, len).await
-    }
-}
-
-struct Once(Option<Vec<u8>>);
-
-#[async_trait]
-impl Chunks for Once {
-    async fn next(&mut self) -> Result<Option<bytes::Bytes>, Fault> {
-        Ok(self.0.take().map(Into::into))
     }
 }

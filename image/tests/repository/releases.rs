@@ -18,7 +18,7 @@ use crate::place::Place;
 const BLOCKS: usize = 96;
 
 /// What a build would leave: a root of noise in which few blocks follow from the version, and a UKI likewise.
-fn build(place: &Place, version: &str) -> [Vec<u8>; 2] {
+pub fn build(place: &Place, version: &str) -> [Vec<u8>; 2] {
     let noise = |seed: u64, len: usize| {
         let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let next = || {
@@ -51,7 +51,7 @@ fn build(place: &Place, version: &str) -> [Vec<u8>; 2] {
     [root, uki]
 }
 
-fn publish(place: &Place, version: &str, more: &[&str]) -> String {
+pub fn publish(place: &Place, version: &str, more: &[&str]) -> String {
     place.ok(&[&["publish", version, "--channel", "stable"], more].concat())
 }
 

@@ -40,6 +40,11 @@ impl Body {
         Self { chunks: Box::new(chunks), left: None, limit: u64::MAX, wait: WITHIN, due: LEAST }
     }
 
+    /// These bytes, which are here.
+    pub fn of(bytes: Vec<u8>) -> Self {
+        Self::open(Once(Some(bytes.into())))
+    }
+
     /// Just so many.
     pub fn exactly(chunks: impl Chunks + 'static, bytes: u64) -> Self {
         Self { left: Some(bytes), limit: bytes, ..Self::open(chunks) }
@@ -66,6 +71,15 @@ impl Body {
             (self.wait, self.due) = (WITHIN, LEAST);
         }
         Ok(Some(chunk))
+    }
+}
+
+struct Once(Option<Bytes>);
+
+#[async_trait]
+impl Chunks for Once {
+    async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+        Ok(self.0.take())
     }
 }
 
