@@ -23,6 +23,7 @@ mod formats;
 mod inputs;
 mod kernel;
 mod locked;
+mod plans;
 mod report;
 
 use std::collections::BTreeMap;
@@ -31,12 +32,10 @@ use std::path::PathBuf;
 
 use coracle_erofs as erofs;
 use coracle_layout::partition::Partition;
-use coracle_layout::{OsVersion, RootHash, Slot, VERITY_SALT, paths};
-use coracle_pods::Pod;
+use coracle_layout::{OsVersion, RootHash, Slot, VERITY_SALT};
 use coracle_recipe::Recipe;
 use coracle_recipe::recipe::Format;
 use coracle_rollout::Time;
-use coracle_rollout::settings::Gate;
 use coracle_runtime::plan::Plan;
 use coracle_uki::EntryName;
 use coracle_verity as verity;
@@ -46,12 +45,13 @@ use crate::disk::Disk;
 use crate::embedded::{self, Embedded};
 use crate::identity::Identity;
 use crate::lock::{self, Lock};
-use crate::plan::services;
 use crate::release::{Release, Summary};
 use crate::steps::{Event, Steps};
-use crate::{Error, boot, cmdline, digest, osrelease, plan, root, state};
+use crate::{Error, boot, cmdline, digest, osrelease, root, state};
 
 pub use inputs::Sources;
+
+use plans::Plans;
 
 /// The moment that images say they were made, without `SOURCE_DATE_EPOCH`: 1 January 2026.
 pub const EPOCH: u64 = 1_767_225_600;
@@ -116,7 +116,7 @@ pub fn build(request: &Request, report: &mut dyn FnMut(Event)) -> Result<Built, 
     let work = Work::new(request, recipe)?;
     let inputs = steps.run("inputs", |_| inputs::read(&work.recipe, request), inputs::Inputs::describe)?;
     let images = steps.run("images", |_| work.images(), |images| count(images.len(), "embedded image"))?;
-    let plans = steps.run("pods", |_| work.plans(&images, &inputs), Plans::describe)?;
+    let plans = steps.run("pods", |_| Plans::of(&work, &images, &inputs), Plans::describe)?;
     let lock = steps.run(
         "lock",
         |_| locked::lock(&work, &inputs, &images),
@@ -150,36 +150,6 @@ pub fn build(request: &Request, report: &mut dyn FnMut(Event)) -> Result<Built, 
     let built = steps.run("reports", |_| made.publish(summary), |_| "in place".to_owned())?;
     lock.write(&request.recipe.with_file_name(lock::NAME))?;
     Ok(built)
-}
-
-/// The plans of one image, with the pods they came from.
-struct Plans {
-    services: Vec<Plan>,
-    pods: Vec<(Pod, Plan)>,
-}
-
-impl Plans {
-    fn describe(&self) -> String {
-        format!("{}, {}", count(self.pods.len(), "pod"), count(self.services.len(), "service"))
-    }
-}
-
-impl Plans {
-    /// Every pod that a new system has to have running is there.
-    fn gates(&self, recipe: &Recipe) -> Result<(), Error> {
-        let health = recipe.update.as_ref().map(|update| update.settings(Time::from_unix(0)).health);
-        for gate in health.iter().flat_map(|health| &health.gates) {
-            let is =
-                |(pod, _): &(Pod, Plan)| matches!(gate, Gate::Container(name) if name == pod.name.as_str());
-            if let Gate::Container(pod) = gate
-                && !self.pods.iter().any(is)
-            {
-                let known = self.pods.iter().map(|(pod, _)| pod.name.as_str().to_owned()).collect();
-                return Err(Error::GatePod { pod: pod.clone(), known });
-            }
-        }
-        Ok(())
-    }
 }
 
 struct Root {
@@ -255,44 +225,6 @@ impl<'r> Work<'r> {
             images.push(image);
         }
         Ok(images)
-    }
-
-    fn plans(&self, images: &[Embedded], inputs: &inputs::Inputs) -> Result<Plans, Error> {
-        if self.recipe.pods.len() > paths::MAX_PLANS {
-            return Err(Error::Pods { count: self.recipe.pods.len() });
-        }
-        let mut pods: Vec<(Pod, Plan)> = Vec::new();
-        for (path, index) in self.recipe.pods.iter().zip(0..) {
-            let pod = inputs::pod(&self.request.recipe, path.as_path())?;
-            let reference = &pod.container.image;
-            let Some(image) = images.iter().find(|image| image.reference == *reference) else {
-                let known = images.iter().map(|image| image.reference.clone()).collect();
-                let pod = pod.name.as_str().to_owned();
-                return Err(Error::PodImage { pod, reference: reference.clone(), known });
-            };
-            if pods.iter().any(|(other, _)| other.name == pod.name) {
-                return Err(Error::PodTwice { name: pod.name.as_str().to_owned() });
-            }
-            let plan = plan::of(&pod, image, index)?;
-            pods.push((pod, plan));
-        }
-        let services = self.services(inputs)?;
-        let plans = Plans { services, pods };
-        plans.gates(&self.recipe)?;
-        Ok(plans)
-    }
-
-    fn services(&self, inputs: &inputs::Inputs) -> Result<Vec<Plan>, Error> {
-        type Service = fn(&str) -> Result<Plan, coracle_runtime::Error>;
-        let netd = inputs.netd.iter().map(|_| ("netd", services::netd as Service));
-        let update = inputs
-            .update
-            .iter()
-            .flat_map(|_| [("fetch", services::fetch as Service), ("updater", services::updater as Service)]);
-        let plan = |(name, plan): (&str, Service)| {
-            plan(self.recipe.name.as_str()).map_err(|source| Error::Plan { name: name.to_owned(), source })
-        };
-        netd.chain(update).map(plan).collect()
     }
 
     fn root(
