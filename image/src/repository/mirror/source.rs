@@ -26,7 +26,8 @@ pub fn source(from: &str, authorities: Option<&Path>) -> Result<Arc<dyn Transpor
         // Without any, no certificate is believed, and that is said when it matters.
         None => fs::read(AUTHORITIES).unwrap_or_default(),
     };
-    let options = Options { resolver: Some(Arc::new(Names)), authorities: &authorities, agent: None };
+    let names = Some(Arc::new(Names) as Arc<dyn Resolve>);
+    let options = Options { resolver: names, authorities: &authorities, ..Options::default() };
     let http = Http::new(from, options);
     Ok(Arc::new(http.map_err(|source| Error::Server { from: from.to_owned(), source })?))
 }
