@@ -169,6 +169,22 @@ pub enum Error {
         /// QEMU's table of connections.
         table: String,
     },
+    /// Nobody answers for the update agent.
+    #[error("ask the update agent at {socket:?}")]
+    Operator {
+        /// The machine's socket.
+        socket: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The update agent does not do it.
+    #[error("the update agent refuses {request:?}: {why}")]
+    Refused {
+        /// What was asked.
+        request: crate::operator::Request,
+        /// Its words.
+        why: String,
+    },
     /// No complete HTTP response.
     #[error("GET http://{address}{path}")]
     Http {

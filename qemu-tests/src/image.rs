@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use programs::{builder, kernel_of, static_programs};
+pub(crate) use programs::{builder, kernel_of, static_programs};
 pub use programs::{initramfs, initramfs_with, kernel, output, repository, static_program};
 
 use crate::disk::{self, Disk};
@@ -68,7 +68,7 @@ impl Image {
         Self::open(&out)
     }
 
-    fn open(folder: &Path) -> Result<Self, Error> {
+    pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(RELEASE);
         let text = fs::read(&path).map_err(failed("read", &path))?;
         let release =
@@ -83,6 +83,11 @@ impl Image {
     pub fn file(&self, purpose: &'static str) -> Result<PathBuf, Error> {
         let name = self.release["files"][purpose].as_str();
         name.map(|name| self.folder.join(name)).ok_or_else(|| self.lacks(purpose))
+    }
+
+    /// The folder of its artifacts.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The report of the build.
@@ -217,7 +222,7 @@ fn build(name: &str) -> Result<PathBuf, Error> {
 }
 
 /// Waits until nobody else holds this file.
-fn alone(path: &Path) -> Result<File, Error> {
+pub(crate) fn alone(path: &Path) -> Result<File, Error> {
     let parent = path.parent().unwrap_or(path);
     fs::create_dir_all(parent).map_err(failed("make", parent))?;
     let file = File::create(path).map_err(failed("create", path))?;
@@ -231,7 +236,7 @@ fn profile(recipe: &str) -> &str {
 }
 
 /// The files in a folder and in those below it.
-fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let mut files = Vec::new();
     for path in entries.map_err(failed("list", folder))?.into_iter().map(|entry| entry.path()) {
@@ -242,7 +247,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// A name for these bytes, whatever their age.
-fn key(inputs: &[PathBuf]) -> Result<String, Error> {
+pub(crate) fn key(inputs: &[PathBuf]) -> Result<String, Error> {
     let mut digest = Sha256::new();
     for path in inputs {
         let bytes = fs::read(path).map_err(failed("read", path))?;
@@ -252,7 +257,7 @@ fn key(inputs: &[PathBuf]) -> Result<String, Error> {
     Ok(digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn failed(operation: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+pub(crate) fn failed(operation: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::File { operation, path, source }
 }

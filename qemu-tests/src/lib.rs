@@ -13,6 +13,8 @@
 //! | [`recording`] | recorded runs, kept for the next time |
 //! | [`crash`] | what may be on a disk when the power goes |
 //! | [`sample`] | which of many cases run |
+//! | [`releases`] | images that update each other, and the repository that has them |
+//! | [`operator`] | how a machine's update agent is asked |
 //! | [`image`] | what is booted: images built from recipes, each on a disk of its own |
 //! | [`measure`] | the rows of a benchmark, as a table or as JSON |
 //!
@@ -28,9 +30,11 @@ pub mod http;
 pub mod image;
 pub mod machine;
 pub mod measure;
+pub mod operator;
 pub mod probe;
 pub mod qmp;
 pub mod recording;
+pub mod releases;
 pub mod sample;
 pub mod writes;
 

@@ -24,7 +24,7 @@ pub fn kernel() -> Result<PathBuf, Error> {
 }
 
 /// The same for any profile.
-pub(super) fn kernel_of(profile: &str) -> Result<PathBuf, Error> {
+pub(crate) fn kernel_of(profile: &str) -> Result<PathBuf, Error> {
     let printed = output(Command::new("./dev").args(["kernel", "--profile", profile]))?;
     Ok(PathBuf::from(printed.trim()))
 }
@@ -38,13 +38,13 @@ pub fn static_program(package: &str, program: &str) -> Result<PathBuf, Error> {
 }
 
 /// The same for all programs of these packages; returns their folder.
-pub(super) fn static_programs(packages: &[&str]) -> Result<PathBuf, Error> {
+pub(crate) fn static_programs(packages: &[&str]) -> Result<PathBuf, Error> {
     let printed = output(Command::new("./dev").arg("static").args(packages))?;
     Ok(repository().join(printed.trim()))
 }
 
 /// Compiles the image builder; returns its path.
-pub(super) fn builder() -> Result<PathBuf, Error> {
+pub(crate) fn builder() -> Result<PathBuf, Error> {
     output(Command::new("cargo").args([
         "build",
         "--quiet",

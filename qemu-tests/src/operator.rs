@@ -1,0 +1,99 @@
+//! A machine's update agent, asked over the machine's own socket.
+
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use coracle_rollout::operator::{Answer, MAX_ANSWER};
+pub use coracle_rollout::operator::{Report, Request};
+
+use crate::{Deadline, Error, Machine};
+
+/// An agent that is there answers within this; one that is not may miss the question.
+const ANSWER: Duration = Duration::from_secs(4);
+/// An order is asked once, and may have to wait for what the agent is at.
+const ORDER: Duration = Duration::from_secs(60);
+/// How long a machine may take until it has an agent.
+const PATIENCE: u64 = 180;
+
+/// Who gives orders to the agent of a machine that has [`Config::operator`](crate::Config::operator).
+#[derive(Debug, Clone)]
+pub struct Operator {
+    socket: PathBuf,
+}
+
+impl Operator {
+    /// That of a machine as it runs now: after its retry or another start there is another.
+    pub fn of(machine: &Machine) -> Self {
+        Self { socket: machine.operator() }
+    }
+
+    /// Asks as soon as there is an agent, which may be after a boot; an order is given once.
+    ///
+    /// # Errors
+    /// [`Error::Operator`] if none answers, [`Error::Refused`] if it does not do it.
+    pub fn ask(&self, request: Request) -> Result<Report, Error> {
+        let deadline = Deadline::seconds(PATIENCE);
+        loop {
+            match ask(&self.socket, Request::Status, ANSWER) {
+                Ok(Answer::Ok(report)) if request == Request::Status => return Ok(*report),
+                Ok(Answer::Ok(_)) => break,
+                Ok(Answer::Error(why)) => return Err(Error::Refused { request: Request::Status, why }),
+                Err(_) if deadline.pause() => {}
+                Err(source) => return Err(Error::Operator { socket: self.socket.clone(), source }),
+            }
+        }
+        match ask(&self.socket, request, ORDER) {
+            Ok(Answer::Ok(report)) => Ok(*report),
+            Ok(Answer::Error(why)) => Err(Error::Refused { request, why }),
+            Err(source) => Err(Error::Operator { socket: self.socket.clone(), source }),
+        }
+    }
+
+    /// Asks for the status, again and again, until it is as wanted.
+    ///
+    /// # Errors
+    /// Those of [`ask`](Self::ask), and [`Error::Timeout`] with the last report.
+    pub fn wait_until(&self, wanted: impl Fn(&Report) -> bool, deadline: Deadline) -> Result<Report, Error> {
+        loop {
+            let report = self.ask(Request::Status)?;
+            if wanted(&report) {
+                return Ok(report);
+            }
+            if !deadline.pause() {
+                let (pattern, tail) = ("the status that is wanted".to_owned(), format!("{report:#?}"));
+                return Err(Error::Timeout { pattern, waited: deadline.waited(), tail });
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+}
+
+fn ask(socket: &Path, request: Request, patience: Duration) -> io::Result<Answer> {
+    let mut stream = UnixStream::connect(socket)?;
+    forget(&mut stream)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
+    let mut line = serde_json::to_vec(&request)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    let mut line = Vec::new();
+    BufReader::new(stream).take(MAX_ANSWER as u64).read_until(b'\n', &mut line)?;
+    Ok(serde_json::from_slice(&line)?)
+}
+
+/// What was answered to somebody who did not wait for it.
+fn forget(stream: &mut UnixStream) -> io::Result<()> {
+    stream.set_nonblocking(true)?;
+    let mut old = [0; 4096];
+    loop {
+        match stream.read(&mut old) {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    stream.set_nonblocking(false)
+}
