@@ -187,6 +187,27 @@ impl Disk {
         successful(Command::new("mren").args(["-i", &self.esp()?]).args(paths)).map(drop)
     }
 
+    /// Leaves half of a boot entry.
+    ///
+    /// # Errors
+    /// [`Error::NoPartition`], [`Error::Run`], [`Error::Program`] of `mcopy`, [`Error::File`] of the copy.
+    pub fn cut_boot_entry(&self, name: &str) -> Result<(), Error> {
+        let (esp, entry) = (self.esp()?, format!("{BOOT_ENTRIES}{name}"));
+        let temporary = std::env::temp_dir();
+        let copy = tempfile::NamedTempFile::new_in(&temporary).map_err(|source| Error::File {
+            operation: "create a file in",
+            path: temporary,
+            source,
+        })?;
+        let copied = |words: [&std::ffi::OsStr; 2]| {
+            successful(Command::new("mcopy").args(["-n", "-o", "-i", &esp]).args(words)).map(drop)
+        };
+        copied([entry.as_ref(), copy.path().as_ref()])?;
+        let cut = copy.as_file().metadata().and_then(|metadata| copy.as_file().set_len(metadata.len() / 2));
+        cut.map_err(|source| Error::File { operation: "cut", path: copy.path().to_owned(), source })?;
+        copied([copy.path().as_ref(), entry.as_ref()])
+    }
+
     /// The ESP in the words of mtools.
     fn esp(&self) -> Result<String, Error> {
         Ok(format!("{}@@{}", self.path.display(), self.extent(Partition::Esp)?.0))
