@@ -16,6 +16,8 @@ const BOOT: u64 = 300;
 /// Three boots of a bad release, each with what ends it.
 const THREE_BOOTS: u64 = 900;
 const NAME: &str = "updates";
+/// What the agent may have resident, whatever it installs.
+const MEMORY: u64 = 24 << 20;
 /// Bytes that are on their way for a while.
 const NOISE: usize = 24 << 20;
 const DEADLINE: (&str, &str) = ("deadline = \"2min\"", "deadline = \"45s\"");
@@ -70,6 +72,7 @@ fn a_release_is_taken_over_tls_proves_itself_and_is_kept() -> Result<(), Error> 
     // Only what changed was fetched: the version's name, in root and kernel image.
     let fetched: Vec<_> = repository.requests()?.into_iter().filter(|line| line.contains(".ops")).collect();
     assert!(!fetched.is_empty() && fetched.iter().all(|line| line.contains("1.0.0-1.1.0")), "{fetched:#?}");
+    assert!((1..=MEMORY).contains(&report.peak_memory), "{} bytes", report.peak_memory);
     let answer = http::get(machine.forwarded(8080)?, "/", Deadline::seconds(BOOT))?;
     assert_eq!(answer.status, 200);
     assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
@@ -154,6 +157,8 @@ fn comes_back_from((changes, class): Bad) -> Result<(), Error> {
     repository.silence();
     operator.wait_until(|report| report.trouble.is_some(), Deadline::seconds(BOOT))?;
     repository.speak()?;
+    let writing = operator.ask(Request::Status)?;
+    assert!((1..=MEMORY).contains(&writing.peak_memory), "{} bytes", writing.peak_memory);
     operator.wait_until(rests_at("1.2.0"), Deadline::seconds(BOOT))?;
     let parts = repository.requests()?.iter().filter(|line| line.contains("1.0.0-1.2.0-root.ops")).count();
     assert!(parts >= 1, "after the server came back, the delta was gone on with");

@@ -4,6 +4,7 @@
 //! [`Message`].
 
 mod act;
+mod config;
 mod download;
 mod error;
 mod esp;
@@ -16,6 +17,7 @@ mod network;
 mod operator;
 mod pid1;
 mod poll;
+mod report;
 
 use std::convert::Infallible;
 use std::fs;
@@ -28,19 +30,16 @@ use std::time::{Duration, Instant};
 use coracle_fetch::Remote;
 use coracle_layout::{control, paths};
 use coracle_log::{Chain, error, info, warning};
-use coracle_rollout::backoff::Jitter;
 use coracle_rollout::machine::{
-    Act, Aside, Config, Context, Event, Journal, Memory, State, Trouble, Workloads, step,
+    Act, Aside, Config, Context, Event, Journal, State, Trouble, Workloads, step,
 };
-use coracle_rollout::operator::{Answer, Report, Repository, Request, Traffic};
+use coracle_rollout::operator::{Answer, Repository, Request};
 use coracle_rollout::poll::Poll;
-use coracle_rollout::waves::{NodeId, Place, Seed};
 use coracle_rollout::{System, Time};
-use coracle_trust::Clock;
-use sha2::{Digest, Sha256};
 
 use crate::keep::{Kept, Store};
 use act::{Doing, Tools};
+use config::{clock, config, jitter};
 use download::trouble;
 pub use error::Error;
 use machine::{Image, Machine};
@@ -147,7 +146,7 @@ impl Agent {
         };
         let (kept, journal) = facts::journal(Path::new(paths::STATE_UPDATER))?;
         let sure = facts::sure();
-        let now = poller.time(clock(&tools, sure));
+        let now = poller.time(clock(&tools.settings, sure));
         let found = facts::gather(&tools, &journal, now)?;
         let journal = journal.resume(&found);
         info!(
@@ -198,7 +197,20 @@ impl Agent {
     }
 
     fn now(&self) -> Time {
-        self.poller.time(clock(&self.tools, self.sure))
+        self.poller.time(clock(&self.tools.settings, self.sure))
+    }
+
+    /// What a step looks at.
+    fn context(&self) -> Context<'_> {
+        Context {
+            now: self.now(),
+            jitter: jitter(),
+            config: &self.config,
+            memory: &self.journal.memory,
+            running: self.tools.machine.running,
+            other: self.other,
+            manifest: self.polled.as_ref().map(|polled| &polled.manifest),
+        }
     }
 
     /// What time brings about.
@@ -259,7 +271,7 @@ impl Agent {
             };
             let answer = match clock_error {
                 Some(error) if sure == Sure::No && failures < CLOCK_PATIENCE => Err(error),
-                _ => poller.ask(&address, last.as_ref(), clock(&tools, sure)),
+                _ => poller.ask(&address, last.as_ref(), clock(&tools.settings, sure)),
             };
             // The agent ends.
             let _ = to.send(Message::Polled(answer, sure));
@@ -334,14 +346,7 @@ impl Agent {
     fn step(&mut self, event: Event) -> Result<(), String> {
         let (name, state) = (event.name(), self.journal.state.clone());
         let stepped = {
-            let ctx = context(
-                &self.config,
-                &self.journal.memory,
-                self.polled.as_ref(),
-                self.other,
-                &self.tools,
-                self.now(),
-            );
+            let ctx = self.context();
             step(state, event, &ctx)
         };
         let (state, effects) = match stepped {
@@ -396,14 +401,7 @@ impl Agent {
 
     fn begin_again(&mut self) {
         let act = {
-            let ctx = context(
-                &self.config,
-                &self.journal.memory,
-                self.polled.as_ref(),
-                self.other,
-                &self.tools,
-                self.now(),
-            );
+            let ctx = self.context();
             self.journal.state.act(&ctx)
         };
         self.begin(act);
@@ -425,86 +423,4 @@ impl Agent {
         facts::note_journaled();
         Ok(())
     }
-
-    fn report(&self) -> Report {
-        let now = self.now();
-        let ctx =
-            context(&self.config, &self.journal.memory, self.polled.as_ref(), self.other, &self.tools, now);
-        let (state, memory) = (&self.journal.state, &self.journal.memory);
-        let status = state.status(&ctx);
-        let running = self.tools.machine.running;
-        let full = state.job().and_then(|job| job.offer());
-        Report {
-            running: running.system,
-            slot: running.slot.to_string(),
-            epoch: running.epoch,
-            state: state.name().to_owned(),
-            doing: status.to_string(),
-            until: status.until(),
-            update: state.job().map(|job| job.system()),
-            trouble: self.trouble,
-            other: self.other,
-            confirmed: memory.confirmed,
-            orders: memory.orders,
-            denied: memory.deny.iter().cloned().collect(),
-            repository: self.repository.clone(),
-            traffic: Traffic {
-                fetched: self.tools.fetched.load(Ordering::Relaxed),
-                full: full.map_or(0, |offer| offer.full.root.bytes + offer.full.uki.bytes),
-            },
-            health: self.health.clone(),
-            time: now,
-            time_is_sure: self.sure == Sure::Yes && !self.tools.settings.time_servers.is_empty(),
-        }
-    }
-}
-
-fn context<'a>(
-    config: &'a Config,
-    memory: &'a Memory,
-    polled: Option<&'a Arc<Polled>>,
-    other: Option<System>,
-    tools: &Tools,
-    now: Time,
-) -> Context<'a> {
-    let manifest = polled.map(|polled| &polled.manifest);
-    Context { now, jitter: jitter(), config, memory, running: tools.machine.running, other, manifest }
-}
-
-fn config(
-    settings: &coracle_rollout::Settings,
-    machine: &Machine,
-    machine_id: &str,
-) -> Result<Config, Error> {
-    let root = coracle_layout::partition::Partition::Root(machine.running.slot.other());
-    let digest = Sha256::new().chain_update(b"coracle.node.v1").chain_update(machine_id).finalize();
-    let node = digest.first_chunk::<16>().copied().unwrap_or_default();
-    let place = settings.place_permille.map(|permille| {
-        let share = u64::from(permille) * u64::from(u32::MAX) / u64::from(coracle_rollout::waves::ALL);
-        Place::Fixed(Seed(u32::try_from(share).unwrap_or(u32::MAX)))
-    });
-    Ok(Config {
-        line: settings.line.clone(),
-        place: place.unwrap_or(Place::Drawn(NodeId(node))),
-        max: settings.max,
-        schedule: settings.schedule.clone(),
-        approval: settings.approval,
-        slot_bytes: machine.size(root)?,
-        min_between: settings.min_between(),
-    })
-}
-
-/// The machine's clock, as far as anybody knows. Without time servers nothing but the clock itself says what time it is.
-fn clock(tools: &Tools, sure: Sure) -> Clock {
-    match tools.settings.time_servers.is_empty() || sure == Sure::Yes {
-        true => Clock::Set(poll::shown()),
-        false => Clock::Unset,
-    }
-}
-
-fn jitter() -> Jitter {
-    let mut bytes = [0; 4];
-    // Without chance every machine waits for as long as the longest one.
-    let drawn = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-    Jitter(drawn.map_or(u32::MAX, |_| u32::from_le_bytes(bytes)))
 }

@@ -107,6 +107,8 @@ pub struct Report {
     pub traffic: Traffic,
     /// Whether this boot's health gates hold, and the first that does not.
     pub health: Option<String>,
+    /// The most memory that the agent had resident since it began, in bytes; 0 where the kernel does not say.
+    pub peak_memory: u64,
     /// The machine's time.
     #[serde(with = "text")]
     pub time: Time,

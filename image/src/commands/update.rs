@@ -139,6 +139,7 @@ fn shown(report: &Report) -> String {
     if let Some(next) = repository.next {
         line("", format!("is asked next at {next}"));
     }
+    line("memory", format!("{} KiB at the most", report.peak_memory / 1024));
     let sure = if report.time_is_sure { "set by a time server" } else { "not set by a time server" };
     line("time", format!("{}, {sure}", report.time));
     text

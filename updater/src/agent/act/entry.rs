@@ -1,0 +1,88 @@
+//! What the boot manager starts: a new entry, the old one once, the running one for good.
+
+use std::fs::File;
+use std::path::Path;
+
+use coracle_entries::Content;
+use coracle_layout::control;
+use coracle_log::info;
+use coracle_rollout::System;
+use coracle_rollout::machine::{Event, Job, Undo, Way};
+
+use super::Work;
+use crate::agent::esp::Esp;
+use crate::agent::{Error, facts, firmware};
+
+impl Work {
+    pub(super) fn activate(&self, way: Way) -> Result<Event, Error> {
+        let esp = Esp::mount(&self.tools.machine)?;
+        let system = self.job.as_ref().map(Job::system).ok_or(Error::Fact { name: "the update" })?;
+        match way {
+            Way::NewEntry => {
+                let entries = esp.entries()?;
+                entries.clean().map_err(Error::Entries)?;
+                let offer = self.offer()?;
+                let content = Content { len: offer.uki.bytes, sha256: *offer.uki.sha256.as_bytes() };
+                let path = self.images().path();
+                let uki = File::open(&path).map_err(Error::file("open", &path))?;
+                let staged = entries.stage(system.version, &content, uki).map_err(Error::Entries)?;
+                let name = staged.activate().map_err(Error::Entries)?;
+                info!("boot entry made entry={name}");
+                self.images().remove().map_err(Error::Image)?;
+            }
+            Way::OneShot => {
+                let file = esp.file_of(system.version)?;
+                let name = file.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
+                let name =
+                    name.ok_or(Error::Entries(coracle_entries::Error::Absent { version: system.version }))?;
+                firmware::start_once(name)?;
+                info!("boot manager told to start an entry once entry={name}");
+            }
+        }
+        Ok(Event::Activated)
+    }
+
+    pub(super) fn bless(&self, system: System, demote: Option<System>) -> Result<Event, Error> {
+        let machine = &self.tools.machine;
+        if machine.running.system != system {
+            let version = system.version;
+            return Err(Error::NotRunning { version, why: "another system runs" });
+        }
+        let esp = Esp::mount(machine)?;
+        esp.is_running(&machine.running)?;
+        let entries = esp.entries()?;
+        let name = entries.bless(system.version).map_err(Error::Entries)?;
+        info!("boot entry blessed entry={name}");
+        if let Some(other) = demote {
+            let name = entries.demote(other.version).map_err(Error::Entries)?;
+            info!("boot entry demoted entry={name}");
+        }
+        drop((entries, esp));
+        self.tools.pid1.order(control::Request::Good)?;
+        facts::see_to_options(machine);
+        Ok(Event::Blessed)
+    }
+
+    pub(super) fn undo(&self, undo: Undo) -> Result<(), Error> {
+        match undo {
+            Undo::OneShot => firmware::start_as_usual(),
+            Undo::Entry(root) => {
+                self.images().remove().map_err(Error::Image)?;
+                let machine = &self.tools.machine;
+                if machine.running.system.root == root {
+                    return Ok(());
+                }
+                let esp = Esp::mount(machine)?;
+                let entries = esp.entries()?;
+                entries.clean().map_err(Error::Entries)?;
+                let running = machine.running.system.version;
+                let Some(other) = esp.other(running)?.filter(|other| other.system.root == root) else {
+                    return Ok(());
+                };
+                entries.remove(other.system.version, running).map_err(Error::Entries)?;
+                info!("boot entry removed version={}", other.system.version);
+                Ok(())
+            }
+        }
+    }
+}
