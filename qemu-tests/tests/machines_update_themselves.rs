@@ -22,18 +22,31 @@ const MEMORY: u64 = 24 << 20;
 const NOISE: usize = 24 << 20;
 const DEADLINE: (&str, &str) = ("deadline = \"2min\"", "deadline = \"45s\"");
 
-/// A pod that ends as soon as it has begun, again and again.
-const SICK: &str = "apiVersion: v1
+/// A pod with this argument; a word that the payload does not know ends it as soon as it has begun, again and again.
+fn pod(argument: &str, rights: &str) -> String {
+    format!(
+        "apiVersion: v1
 kind: Pod
 metadata:
   name: confined
 spec:
-  restartPolicy: Always
+  hostNetwork: true
+{rights}  restartPolicy: Always
   containers:
   - name: confined
     image: payload:1
-    args: [\"no such word\"]
-";
+    args: [{argument:?}]
+    securityContext:
+      privileged: {}
+",
+        !rights.is_empty()
+    )
+}
+
+/// A pod with which the machine itself comes to grief.
+fn fatal(argument: &str) -> Changes {
+    Changes::none().pod(&pod(argument, "  hostPID: true\n  hostUsers: true\n"))
+}
 
 fn start(specimen: &Specimen) -> Result<Machine, Error> {
     let config = specimen.uefi().firmware_decides().reach_host().operator();
@@ -100,9 +113,13 @@ type Bad = (fn() -> Result<Changes, Error>, Class);
 
 const PANICS: Bad =
     (|| Ok(Changes::none().init(static_program("coracle-qemu-tests", "guest-init")?)), Class::Panic);
+// Its stage 1 does nothing: nobody is left who could say that it ran.
 const HANGS: Bad =
-    (|| Ok(Changes::none().init(static_program("coracle-qemu-tests", "guest-hang")?)), Class::Hang);
-const IS_SICK: Bad = (|| Ok(Changes::none().pod(SICK).recipe(DEADLINE.0, DEADLINE.1)), Class::Unhealthy);
+    (|| Ok(Changes::none().init(static_program("coracle-qemu-tests", "guest-hang")?)), Class::NeverStarted);
+const CRASHES: Bad = (|| Ok(fatal("crash-init")), Class::Panic);
+const FREEZES: Bad = (|| Ok(fatal("freeze-init")), Class::Hang);
+const IS_SICK: Bad =
+    (|| Ok(Changes::none().pod(&pod("sick", "")).recipe(DEADLINE.0, DEADLINE.1)), Class::Unhealthy);
 
 /// In which way a release is bad, and the proof that a machine comes back from it.
 struct Way {
@@ -118,9 +135,11 @@ impl std::fmt::Display for Way {
 
 #[test]
 fn a_bad_release_is_left_whichever_way_it_is_bad() -> Result<(), Error> {
-    let ways: [Way; 4] = [
-        Way { name: "panics", proof: || comes_back_from(PANICS) },
-        Way { name: "hangs", proof: || comes_back_from(HANGS) },
+    let ways: [Way; 6] = [
+        Way { name: "panics before its stage 1", proof: || comes_back_from(PANICS) },
+        Way { name: "hangs before its stage 1", proof: || comes_back_from(HANGS) },
+        Way { name: "crashes PID 1", proof: || comes_back_from(CRASHES) },
+        Way { name: "freezes PID 1", proof: || comes_back_from(FREEZES) },
         Way { name: "is sick", proof: || comes_back_from(IS_SICK) },
         Way { name: "rots", proof: passes_over_rot },
     ];

@@ -16,6 +16,10 @@ use nix::unistd::{Pid, sync};
 pub const BATCH: &str = "batch";
 /// Argument of a process that starts others like itself.
 pub const BOMB: &str = "bomb";
+/// Argument of a process that crashes PID 1.
+pub const CRASH: &str = "crash-init";
+/// Argument of a process that holds PID 1.
+pub const FREEZE: &str = "freeze-init";
 
 const MIB: usize = 1 << 20;
 
@@ -71,7 +75,14 @@ pub fn kill_all() -> io::Result<()> {
     Ok(kill(Pid::from_raw(-1), Signal::SIGKILL)?)
 }
 
-/// Holds PID 1 as a debugger does, for good.
+/// Does nothing, for as long as the machine runs.
+pub fn stay() {
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
+
+/// Holds PID 1 as a debugger does, for as long as this process is there.
 pub fn freeze_init() -> io::Result<()> {
     let init = Pid::from_raw(1);
     ptrace::seize(init, ptrace::Options::empty())?;

@@ -20,6 +20,8 @@ fn main() -> ExitCode {
         // What the faults start: see there.
         [faults::BATCH, count] => faults::batch(count),
         [faults::BOMB, until] => faults::bomb(until),
+        [faults::CRASH] => faults::crash_init(),
+        [faults::FREEZE] => faults::freeze_init().map(|()| faults::stay()),
         [orders::SAY, text] => orders::say(text),
         [orders::APART, port] => match port.parse() {
             Ok(port) => orders::move_apart().and_then(|()| serve::run(port)),

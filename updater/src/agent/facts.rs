@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use coracle_layout::boot_record::{BootRecord, COPY_LEN, COPY_STRIDE, Evidence};
 use coracle_layout::{RootHash, control, partition::Partition, paths};
@@ -19,6 +20,8 @@ use super::machine::Machine;
 use super::{Error, Sure, firmware};
 use crate::keep::{Kept, Store};
 
+/// The journal's file.
+const JOURNAL: &str = "journal";
 /// Of a crash record so much of the end is told.
 const TAIL: usize = 400;
 /// The longest crash record that is read.
@@ -27,8 +30,8 @@ const MAX_RECORD: u64 = 256 << 10;
 /// The journal, and where it is kept. One that cannot be read is put aside: what it knew is lost, and the disk says where things stand.
 pub(super) fn journal(folder: &Path) -> Result<(Kept, Journal), Error> {
     let limit = 1 << 20;
-    let kept = Kept::open(folder, "journal", limit).map_err(Error::file("open", folder))?;
-    let journal = match kept.load().map_err(Error::file("read", folder.join("journal")))? {
+    let kept = Kept::open(folder, JOURNAL, limit).map_err(Error::file("open", folder))?;
+    let journal = match kept.load().map_err(Error::file("read", folder.join(JOURNAL)))? {
         None => Journal::default(),
         Some(bytes) => Journal::parse(&bytes).unwrap_or_else(|error| {
             error!("journal not read, beginning without error=\"{}\"", Chain(&error));
@@ -101,11 +104,15 @@ fn failure(tools: &Tools, root: RootHash) -> (Class, String) {
         Err(error) => return (Class::Unhealthy, format!("the boot record was not read: {}", Chain(&error))),
     };
     match record.entry(&root) {
-        None => (Class::NeverStarted, "its stage 1 never ran".to_owned()),
+        // It died before it could note anything; what the kernel said last is in the firmware, if anywhere.
+        None => match last_words(journaled()) {
+            Some(words) => (Class::Panic, words),
+            None => (Class::NeverStarted, "its stage 1 never ran".to_owned()),
+        },
         Some(entry) => match &entry.failure {
             Some((Evidence::Stage1, reason)) => (Class::Stage1, reason.clone()),
             Some((Evidence::Pstore, reason)) => {
-                (Class::Panic, last_words().unwrap_or_else(|| reason.clone()))
+                (Class::Panic, last_words(None).unwrap_or_else(|| reason.clone()))
             }
             Some((Evidence::Watchdog, reason)) => (Class::Hang, reason.clone()),
             None => (Class::Unhealthy, "its health gates did not hold before the deadline".to_owned()),
@@ -123,10 +130,20 @@ fn boot_record(tools: &Tools) -> Result<BootRecord, Error> {
     Ok(BootRecord::choose(&copy(0)?, &copy(COPY_STRIDE)?))
 }
 
-/// The end of the newest crash record that PID 1 has saved.
-fn last_words() -> Option<String> {
+/// When the journal was written last: before the reboot.
+fn journaled() -> Option<SystemTime> {
+    fs::metadata(Path::new(paths::STATE_UPDATER).join(JOURNAL)).and_then(|metadata| metadata.modified()).ok()
+}
+
+/// The end of the newest crash record that PID 1 has saved, if it did so after `since`.
+fn last_words(since: Option<SystemTime>) -> Option<String> {
     let folder = Path::new(paths::STATE_INIT).join("pstore");
     let newest = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).max()?;
+    if since.is_some_and(|since| {
+        fs::metadata(&newest).and_then(|file| file.modified()).is_ok_and(|at| at < since)
+    }) {
+        return None;
+    }
     let file = File::open(newest).ok()?;
     let len = file.metadata().ok()?.len().min(MAX_RECORD);
     let mut bytes = vec![0; usize::try_from(len).ok()?];
