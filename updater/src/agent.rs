@@ -38,7 +38,7 @@ use coracle_rollout::poll::Poll;
 use coracle_rollout::{System, Time};
 
 use crate::keep::{Kept, Store};
-use act::{Doing, Tools};
+use act::{Around, Doing, Tools};
 use config::{clock, config, jitter};
 use download::trouble;
 pub use error::Error;
@@ -49,8 +49,9 @@ use poll::{Polled, Poller};
 
 /// The loop looks at its times at least that often: the clock may be set.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// After the journal could not be written, the act of the state that it has is begun again.
-const AFTER_STATE_FAILURE: Duration = Duration::from_secs(60);
+/// After so long an act is begun again of which nothing came: the journal could not be written, or its state has no word for what
+/// went wrong.
+const AGAIN: Duration = Duration::from_secs(60);
 /// So long the time servers may be silent before the repository is asked all the same.
 const CLOCK_PATIENCE: u32 = 5;
 
@@ -59,6 +60,8 @@ const CLOCK_PATIENCE: u32 = 5;
 pub(crate) enum Message {
     /// What became of an act.
     Act { number: u64, event: Event },
+    /// An act came to nothing for now: it is begun again after a while.
+    Later { number: u64 },
     /// What the repository answered.
     Polled(Result<Arc<Polled>, Error>, Sure),
     /// An operator wants something.
@@ -118,6 +121,8 @@ struct Agent {
     sure: Sure,
     clock_failures: u32,
     doing: Option<Doing>,
+    /// How many mirrors are passed over, as their files did not come or were not right.
+    mirror: usize,
     number: u64,
     due: Option<Time>,
     again_at: Option<Instant>,
@@ -174,10 +179,12 @@ impl Agent {
             sure,
             clock_failures: 0,
             doing: None,
+            mirror: 0,
             number: 0,
             due: None,
             again_at: None,
-            workloads: Workloads::Up,
+            // Perhaps an agent before this one had them ended.
+            workloads: Workloads::Down,
             health: None,
             trouble: None,
             repository: Repository::default(),
@@ -202,20 +209,27 @@ impl Agent {
 
     /// What a step looks at.
     fn context(&self) -> Context<'_> {
+        let now = self.now();
         Context {
-            now: self.now(),
+            now,
             jitter: jitter(),
             config: &self.config,
             memory: &self.journal.memory,
             running: self.tools.machine.running,
             other: self.other,
-            manifest: self.polled.as_ref().map(|polled| &polled.manifest),
+            // What has expired says nothing any more.
+            manifest: self
+                .polled
+                .as_ref()
+                .filter(|polled| now < polled.repository.expires())
+                .map(|polled| &polled.manifest),
         }
     }
 
     /// What time brings about.
     fn pass_time(&mut self) {
         let now = self.now();
+        self.workload();
         if self.again_at.is_some_and(|at| at <= Instant::now()) {
             self.again_at = None;
             self.begin_again();
@@ -241,7 +255,20 @@ impl Agent {
             Message::Act { number, event } => {
                 if self.doing.as_ref().is_some_and(|doing| doing.number == number) {
                     self.trouble = act::heard(&event).or(self.trouble);
-                    self.happened(event);
+                    if matches!(
+                        event,
+                        Event::Trouble(Trouble::Unreachable { .. } | Trouble::Corrupt | Trouble::Missing)
+                    ) {
+                        self.mirror = self.mirror.wrapping_add(1);
+                    }
+                    if !self.happened(event) {
+                        self.again_at = Some(Instant::now() + AGAIN);
+                    }
+                }
+            }
+            Message::Later { number } => {
+                if self.doing.as_ref().is_some_and(|doing| doing.number == number) {
+                    self.again_at = Some(Instant::now() + AGAIN);
                 }
             }
             Message::Polled(answer, sure) => self.answered(answer, sure),
@@ -334,12 +361,14 @@ impl Agent {
         Answer::Ok(Box::new(self.report()))
     }
 
-    /// Takes an event that nobody waits for.
-    fn happened(&mut self, event: Event) {
+    /// Takes an event that nobody waits for; whether it was taken.
+    fn happened(&mut self, event: Event) -> bool {
         let name = event.name();
-        if let Err(why) = self.step(event) {
+        let taken = self.step(event);
+        if let Err(why) = &taken {
             warning!("event not taken event={name} error=\"{why}\"");
         }
+        taken.is_ok()
     }
 
     /// Takes an event: what follows is remembered before it is done.
@@ -360,14 +389,18 @@ impl Agent {
             && let Err(error) = self.save(&next)
         {
             // Nothing is done that is not remembered.
-            self.again_at = Some(Instant::now() + AFTER_STATE_FAILURE);
+            self.again_at = Some(Instant::now() + AGAIN);
             return Err(format!("the journal is not written: {}", Chain(&error)));
         }
         if next.state.name() != self.journal.state.name() {
             info!("update state={} event={name}", next.state.name());
             if matches!(next.state, State::Preparing { .. }) {
                 self.tools.fetched.store(0, Ordering::Relaxed);
-                (self.trouble, self.other) = (None, None);
+                self.trouble = None;
+            }
+            if matches!(next.state, State::Writing { .. }) {
+                // Its entry is gone, and its slot.
+                self.other = None;
             }
             if matches!(next.state, State::Idle) {
                 self.health = None;
@@ -413,8 +446,16 @@ impl Agent {
             _ => None,
         };
         self.number += 1;
-        let (job, polled) = (self.journal.state.job().cloned(), self.polled.clone());
-        self.doing = Some(Doing::begin(self.doing.take(), self.number, act, job, polled, &self.tools));
+        let around = Around {
+            job: self.journal.state.job().cloned(),
+            polled: self.polled.clone(),
+            mirror: self.mirror,
+            patience: match &self.journal.state {
+                State::Probation { trial } if trial.back_from.is_some() => Some(self.tools.machine.deadline),
+                _ => None,
+            },
+        };
+        self.doing = Some(Doing::begin(self.doing.take(), self.number, act, around, &self.tools));
     }
 
     fn save(&self, journal: &Journal) -> Result<(), Error> {

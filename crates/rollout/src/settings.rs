@@ -14,8 +14,10 @@ pub mod check;
 
 /// The longest settings, in bytes.
 pub const MAX_BYTES: usize = 64 << 10;
-/// The most of each: addresses of the repository, time servers, gates.
+/// The most of each: addresses of the repository, gates.
 pub const MAX_LISTED: usize = 16;
+/// The most time servers: as many as are asked at a time.
+pub const MAX_TIME_SERVERS: usize = 8;
 /// The longest address, in bytes.
 pub const MAX_ADDRESS: usize = 512;
 

@@ -52,6 +52,19 @@ impl Tools {
     }
 }
 
+/// What an act is about, besides itself.
+#[derive(Debug, Default)]
+pub(crate) struct Around {
+    /// The update.
+    pub job: Option<Job>,
+    /// What the repository said.
+    pub polled: Option<Arc<Polled>>,
+    /// How many mirrors are passed over, from the one that said it.
+    pub mirror: usize,
+    /// How long a watch may take; `None`: PID 1 says.
+    pub patience: Option<Duration>,
+}
+
 /// An act under way. The next one begins when it has ended.
 #[derive(Debug)]
 pub(crate) struct Doing {
@@ -62,16 +75,11 @@ pub(crate) struct Doing {
 
 impl Doing {
     /// Begins an act in place of the one under way.
-    pub fn begin(
-        before: Option<Self>,
-        number: u64,
-        act: Act,
-        job: Option<Job>,
-        polled: Option<Arc<Polled>>,
-        tools: &Tools,
-    ) -> Self {
+    pub fn begin(before: Option<Self>, number: u64, act: Act, around: Around, tools: &Tools) -> Self {
         let stop = Stop::default();
-        let work = Work { number, act, job, polled, tools: tools.clone(), stop: stop.clone() };
+        let Around { job, polled, mirror, patience } = around;
+        let work =
+            Work { number, act, job, polled, mirror, patience, tools: tools.clone(), stop: stop.clone() };
         if let Some(before) = &before {
             before.stop.now();
         }
@@ -83,8 +91,14 @@ impl Doing {
             }
             work.run();
         });
-        let thread = thread.map_err(|error| error!("no thread for an act error=\"{error}\"")).ok();
-        Self { number, stop, thread }
+        match thread {
+            Ok(thread) => Self { number, stop, thread: Some(thread) },
+            Err(error) => {
+                // The one before may still write, and nobody would wait for it: PID 1 begins anew.
+                error!("no thread for an act error=\"{error}\"");
+                std::process::exit(1)
+            }
+        }
     }
 }
 
@@ -93,26 +107,32 @@ struct Work {
     act: Act,
     job: Option<Job>,
     polled: Option<Arc<Polled>>,
+    /// How many mirrors are passed over.
+    mirror: usize,
+    /// How long a watch may take.
+    patience: Option<Duration>,
     tools: Tools,
     stop: Stop,
 }
 
 impl Work {
     fn run(self) {
-        let event = match self.perform() {
-            Ok(Some(event)) => event,
-            Ok(None) => return,
+        match self.perform() {
+            Ok(Some(event)) => self.tell(event),
+            Ok(None) => {}
             Err(error) => {
-                let trouble = error.trouble();
-                warning!(
-                    "act failed act={:?} trouble=\"{trouble}\" error=\"{}\"",
-                    self.act.words(),
-                    Chain(&error)
-                );
-                Event::Trouble(trouble)
+                let (act, trouble) = (self.act.words(), error.trouble());
+                warning!("act failed act={act:?} trouble=\"{trouble}\" error=\"{}\"", Chain(&error));
+                match (&self.act, trouble) {
+                    // A server that is silent says nothing against the slot.
+                    (Act::Verify { .. }, Trouble::Unreachable { .. }) => {
+                        // Nobody listens any more: the agent ends.
+                        let _ = self.tools.to.send(Message::Later { number: self.number });
+                    }
+                    _ => self.tell(Event::Trouble(trouble)),
+                }
             }
-        };
-        self.tell(event);
+        }
     }
 
     fn tell(&self, event: Event) {
@@ -129,7 +149,7 @@ impl Work {
             Act::Verify { root, .. } => self.verify(*root)?,
             Act::FetchUki { root, form } => self.fetch_uki(*root, *form)?,
             Act::TakeLock => match &self.tools.lock {
-                Some(lock) => lock.take(&self.tools.network)?,
+                Some(lock) => lock.take(&self.tools.network),
                 None => Event::LockTaken,
             },
             Act::ReleaseLock => match &self.tools.lock {
@@ -181,20 +201,28 @@ impl Work {
                 unit.kind != control::Kind::Pod
                     || matches!(unit.phase, control::Phase::Ended | control::Phase::Done)
             };
-            if pid1.status()?.units.iter().all(is_down) {
-                break;
+            match pid1.status() {
+                Ok(status) if status.units.iter().all(is_down) => break,
+                Ok(_) => {}
+                Err(error) => warning!("PID 1 does not say who runs error=\"{}\"", Chain(&error)),
             }
             std::thread::sleep(LOOK);
         }
         Ok(Event::Drained)
     }
 
-    /// Until the gates have held for as long as they must. PID 1 has the deadline.
+    /// Until the gates have held for as long as they must. PID 1 has the deadline of an entry on trial; one that the operator went
+    /// back to has none there, and is left by another reboot.
     fn watch(&self) -> Result<Event, Error> {
-        let mut health = Health::new(&self.tools);
+        let (mut health, began) = (Health::new(&self.tools), Instant::now());
         while !self.stop.is_wanted() {
             if health.look() {
                 return Ok(Event::Healthy);
+            }
+            if self.patience.is_some_and(|patience| began.elapsed() > patience) {
+                warning!("the system that the operator went back to does not prove itself");
+                self.tools.pid1.order(control::Request::Reboot)?;
+                break;
             }
             std::thread::sleep(health.pause());
         }
@@ -206,9 +234,13 @@ impl Work {
     }
 
     fn server(&self) -> Result<Server, Error> {
-        let address = self.polled.as_ref().map(|polled| polled.address.as_str()).ok_or(Error::Unasked)?;
+        let answered = self.polled.as_ref().map(|polled| polled.address.as_str()).ok_or(Error::Unasked)?;
+        // Every file is held against the metadata, so that any mirror will do.
+        let all = &self.tools.settings.repositories;
+        let first = all.iter().position(|address| address == answered).unwrap_or(0);
+        let address = first.wrapping_add(self.mirror).checked_rem(all.len()).and_then(|index| all.get(index));
         Ok(Server {
-            transport: self.tools.network.repository(address),
+            transport: self.tools.network.repository(address.map_or(answered, String::as_str)),
             runtime: super::network::runtime()?,
             stop: self.stop.clone(),
             fetched: Arc::clone(&self.tools.fetched),
@@ -233,6 +265,8 @@ pub(crate) fn content(tools: &Tools) -> Result<Option<RootHash>, Error> {
         act: Act::Rest { until: None },
         job: None,
         polled: None,
+        mirror: 0,
+        patience: None,
         tools: tools.clone(),
         stop: Stop::default(),
     };

@@ -169,6 +169,9 @@ impl Error {
                 Trouble::Corrupt
             }
             Self::StateFull => Trouble::StateFull,
+            Self::Image(image::Error::File { source, .. }) if source.kind() == io::ErrorKind::StorageFull => {
+                Trouble::StateFull
+            }
             Self::UkiRoot { .. } | Self::Uki { .. } => Trouble::Signature,
             Self::Entries(coracle_entries::Error::Space { .. } | coracle_entries::Error::Crowded { .. }) => {
                 Trouble::EspFull

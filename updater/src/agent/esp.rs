@@ -100,6 +100,19 @@ impl Esp {
         Ok(entry.map_or(Entry::Good, |entry| standing(&entry.name)))
     }
 
+    /// Whether the entry of a system is there, with tries left and with these bytes.
+    pub fn has_on_trial(&self, system: System, content: &Content) -> Result<bool, Error> {
+        let listing = self.entries()?.list().map_err(Error::Entries)?;
+        let entry = listing.of(system.version).map_err(Error::Entries)?;
+        let Some(entry) = entry.filter(|entry| standing(&entry.name) == Entry::OnTrial) else {
+            return Ok(false);
+        };
+        let path = self.folder().join(&entry.file);
+        let file = File::open(&path).map_err(Error::file("open", &path))?;
+        let sha256 = image::digest(&file).map_err(Error::file("read", &path))?;
+        Ok(Content { len: entry.len, sha256 } == *content)
+    }
+
     /// Whether a kernel image of so many bytes fits once every entry but the running one is gone, with a fallback beside it.
     pub fn has_room(&self, running: OsVersion, bytes: u64) -> Result<(), Error> {
         let listing = self.entries()?.list().map_err(Error::Entries)?;

@@ -28,13 +28,14 @@ const REPOSITORY: Duration = Duration::from_secs(20);
 pub(crate) struct Health<'t> {
     tools: &'t Tools,
     since: Option<Instant>,
-    broken: Option<String>,
+    /// What was said last.
+    said: Option<Option<String>>,
     repository: Option<(Instant, bool)>,
 }
 
 impl<'t> Health<'t> {
     pub fn new(tools: &'t Tools) -> Self {
-        Self { tools, since: None, broken: None, repository: None }
+        Self { tools, since: None, said: None, repository: None }
     }
 
     pub fn pause(&self) -> Duration {
@@ -44,12 +45,12 @@ impl<'t> Health<'t> {
     /// Looks at everything; whether it has held for long enough.
     pub fn look(&mut self) -> bool {
         let broken = self.broken();
-        if broken != self.broken {
+        if self.said.as_ref() != Some(&broken) {
             match &broken {
                 Some(why) => info!("health gate does not hold gate=\"{why}\""),
                 None => info!("health gates hold"),
             }
-            self.broken.clone_from(&broken);
+            self.said = Some(broken.clone());
             self.tools.tell_health(broken.clone());
         }
         if broken.is_some() {

@@ -3,7 +3,7 @@
 //! `POST BASE/v1/pre-reboot` takes it, again as often as one likes; `POST BASE/v1/steady-state` gives it back, held or not. Both carry
 //! the header `fleet-lock-protocol: true` and who asks. Whatever else comes is no: it is asked again, and nothing is rebooted for it.
 
-use coracle_log::info;
+use coracle_log::{Chain, info, warning};
 use coracle_rollout::machine::{Event, Trouble};
 use coracle_rollout::settings::Lock;
 use serde::Serialize;
@@ -40,14 +40,19 @@ impl FleetLock {
         Ok(Self { base: url.trim_end_matches('/').to_owned(), body })
     }
 
-    pub fn take(&self, network: &Network) -> Result<Event, Error> {
-        Ok(match self.post(network, "v1/pre-reboot")? {
-            (200, _) => Event::LockTaken,
-            (status, retry_after) => {
+    pub fn take(&self, network: &Network) -> Event {
+        match self.post(network, "v1/pre-reboot") {
+            Ok((200, _)) => Event::LockTaken,
+            Ok((status, retry_after)) => {
                 info!("lock refused status={status}");
                 Event::LockRefused { retry_after }
             }
-        })
+            // Perhaps it was taken, and the answer lost: nobody knows.
+            Err(error) => {
+                warning!("lock server does not answer error=\"{}\"", Chain(&error));
+                Event::LockRefused { retry_after: None }
+            }
+        }
     }
 
     pub fn release(&self, network: &Network) -> Result<Event, Error> {

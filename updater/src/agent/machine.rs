@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use coracle_layout::{RootHash, Slot, cmdline, cmdline::Cmdline, partition::Partition, paths};
 use coracle_rollout::machine::{Entry, Running};
@@ -11,6 +12,8 @@ use coracle_uki::Assessment;
 
 use super::Error;
 
+/// Unless the command line says otherwise: as PID 1 has it.
+const DEADLINE: Duration = Duration::from_secs(300);
 /// The unit of sysfs, whatever the blocks of the disk.
 const UNIT: u64 = 512;
 
@@ -37,6 +40,8 @@ pub(crate) struct Machine {
     pub running: Running,
     /// How its boot entry stood when it was started.
     pub entry: Entry,
+    /// How long a boot may take to prove itself.
+    pub deadline: Duration,
     /// The disk's name, such as `vda`.
     disk: String,
     sys: PathBuf,
@@ -60,8 +65,17 @@ impl Machine {
     pub fn read(settings: &Settings) -> Result<Self, Error> {
         let read = |path: &str| fs::read_to_string(path).map_err(Error::file("read", path));
         let line = read("/proc/cmdline")?;
-        let root = Cmdline::new(&line).value(cmdline::ROOT_HASH).and_then(|hash| hash.parse().ok());
-        Self::from_facts(&read(paths::STAGE1_FACTS)?, &read("/usr/lib/os-release")?, root, settings.epoch)
+        let line = Cmdline::new(&line);
+        let root = line.value(cmdline::ROOT_HASH).and_then(|hash| hash.parse().ok());
+        let seconds = line.value(cmdline::DEADLINE).and_then(|seconds| seconds.parse().ok());
+        let deadline = seconds.map_or(DEADLINE, Duration::from_secs);
+        let machine = Self::from_facts(
+            &read(paths::STAGE1_FACTS)?,
+            &read("/usr/lib/os-release")?,
+            root,
+            settings.epoch,
+        )?;
+        Ok(Self { deadline, ..machine })
     }
 
     fn from_facts(
@@ -89,6 +103,7 @@ impl Machine {
         Ok(Self {
             running: Running { slot, system, epoch },
             entry,
+            deadline: DEADLINE,
             disk: disk.strip_prefix("/dev/").unwrap_or(disk).to_owned(),
             sys: "/sys/class/block".into(),
             dev: "/dev".into(),

@@ -8,7 +8,7 @@ use coracle_layout::paths;
 use coracle_log::{info, warning};
 use coracle_rollout::{Manifest, Settings, Time, Trusted};
 use coracle_trust::{Client, Clock, Embedded, Limits, Repository, Transport, Versions, store::Store};
-use rustix::time::{ClockId, Timespec, clock_settime};
+use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
 use super::network::{Network, runtime};
 use super::{Error, machine::Image};
@@ -17,7 +17,7 @@ use super::{Error, machine::Image};
 const TOLERANCE: Duration = Duration::from_millis(500);
 
 /// What an answer of the repository gave.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Polled {
     pub repository: Repository,
     pub manifest: Trusted<Manifest>,
@@ -62,7 +62,7 @@ impl Poller {
                 && now < last.repository.expires()
                 && now.since(last.read) < ALL_OF_IT
             {
-                return Ok(Arc::clone(last));
+                return Ok(Arc::new(Polled { address: address.to_owned(), ..Polled::clone(last) }));
             }
             let trust = |error| Error::Trust(Box::new(error));
             let refreshed = self.client.refresh(Arc::clone(&transport), clock).await.map_err(trust)?;
@@ -79,7 +79,8 @@ impl Poller {
     /// The time as far as it is certain.
     pub fn time(&self, clock: Clock) -> Time {
         match clock {
-            Clock::Unset => self.settings.built,
+            // The day of the image, and since when it runs: less than it is, and never at a standstill.
+            Clock::Unset => self.settings.built.after(since_boot()),
             Clock::Set(now) => now.max(self.settings.built),
         }
     }
@@ -96,6 +97,10 @@ impl Poller {
             let then = if offset < 0 { now.checked_sub(span) } else { now.checked_add(span) };
             let since = then.and_then(|then| then.duration_since(UNIX_EPOCH).ok());
             let since = since.ok_or(Error::Fact { name: "the time" })?;
+            // Who tells the time was asked for one not before; that is not left to him.
+            if Time::from_unix(since.as_secs()) < self.settings.built {
+                return Err(Error::Fact { name: "the time after the image was made" });
+            }
             let time = Timespec {
                 tv_sec: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
                 tv_nsec: since.subsec_nanos().into(),
@@ -106,6 +111,12 @@ impl Poller {
         }
         Ok(())
     }
+}
+
+/// The time since the kernel began, sleep included.
+fn since_boot() -> Duration {
+    let time = clock_gettime(ClockId::Boottime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// What the machine's clock shows.

@@ -10,7 +10,7 @@ use super::{
     gate::Gate,
     job::{Form, Job, Trial, Tries, ahead},
 };
-use crate::{system::System, text, time::Time};
+use crate::{orders::Urgency, system::System, text, time::Time};
 
 /// Where an update stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -173,6 +173,20 @@ impl State {
             | Self::Blessing { .. }
             | Self::RolledBack { .. }
             | Self::Failed { .. } => None,
+        }
+    }
+
+    /// The update under way waits for window and approval, and for whoever holds it, as long as it can.
+    pub(super) fn plan(&mut self) {
+        match self {
+            Self::Preparing { job }
+            | Self::Writing { job, .. }
+            | Self::Verifying { job, .. }
+            | Self::FetchingUki { job, .. }
+            | Self::Staged { job, .. }
+            | Self::Locking { job, .. } => job.urgency = Urgency::Planned,
+            Self::Releasing { then, .. } => then.plan(),
+            _ => {}
         }
     }
 

@@ -120,8 +120,9 @@ pub fn step(state: State, event: Event, ctx: &Context<'_>) -> Result<(State, Eff
         (RolledBack { .. }, Event::Healthy) => release(Idle, ctx),
 
         (Releasing { then, .. }, Event::LockReleased) => enter(*then, ctx),
-        (Releasing { then, tries }, Event::Trouble(_)) => {
-            enter(Releasing { then, tries: tries.again(Backoff::LOCK, None, ctx) }, ctx)
+        (Releasing { then, tries }, Event::Trouble(trouble)) => {
+            let asked = if let Trouble::Unreachable { retry_after } = trouble { retry_after } else { None };
+            enter(Releasing { then, tries: tries.again(Backoff::LOCK, asked, ctx) }, ctx)
         }
         (Releasing { then, tries }, Event::Due) if tries.until.is_some() => {
             enter(Releasing { then, tries: due(tries, ctx) }, ctx)

@@ -34,7 +34,11 @@ pub(super) fn step(state: State, verb: Verb, ctx: &Context<'_>) -> Result<(State
 }
 
 /// New orders: what contradicts them and is not too late is undone. The act that follows is that of the new memory.
-fn ordered(state: State, orders: Orders, ctx: &Context<'_>) -> (State, Effects) {
+fn ordered(mut state: State, orders: Orders, ctx: &Context<'_>) -> (State, Effects) {
+    if orders.hold == Hold::On {
+        // Whatever was hurried before.
+        state.plan();
+    }
     let memory = super::Memory { orders, ..ctx.memory.clone() };
     let ctx = &Context { memory: &memory, ..*ctx };
     let unwanted = state.job().and_then(Job::offer).is_some_and(|offer| {

@@ -1,6 +1,6 @@
 //! What a single setting may be: the rules that whoever writes settings asks for the place of a fault.
 
-use super::{BadSettings, Gate, Lock, MAX_ADDRESS, MAX_LISTED};
+use super::{BadSettings, Gate, Lock, MAX_ADDRESS, MAX_LISTED, MAX_TIME_SERVERS};
 use crate::window::{Blackout, Window};
 
 type Checked = Result<(), BadSettings>;
@@ -22,7 +22,7 @@ pub fn repository(address: &str) -> Checked {
 
 /// So many time servers.
 pub fn time_servers(count: usize) -> Checked {
-    holds(count <= MAX_LISTED, "at most 16 time servers")
+    holds(count <= MAX_TIME_SERVERS, "at most 8 time servers")
 }
 
 /// A time server, `HOST` or `HOST:PORT`.

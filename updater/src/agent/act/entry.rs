@@ -5,7 +5,7 @@ use std::path::Path;
 
 use coracle_entries::Content;
 use coracle_layout::control;
-use coracle_log::info;
+use coracle_log::{Chain, info, warning};
 use coracle_rollout::System;
 use coracle_rollout::machine::{Event, Job, Undo, Way};
 
@@ -23,12 +23,18 @@ impl Work {
                 entries.clean().map_err(Error::Entries)?;
                 let offer = self.offer()?;
                 let content = Content { len: offer.uki.bytes, sha256: *offer.uki.sha256.as_bytes() };
+                if esp.has_on_trial(system, &content)? {
+                    // Done before a kill.
+                    return Ok(Event::Activated);
+                }
                 let path = self.images().path();
                 let uki = File::open(&path).map_err(Error::file("open", &path))?;
                 let staged = entries.stage(system.version, &content, uki).map_err(Error::Entries)?;
                 let name = staged.activate().map_err(Error::Entries)?;
                 info!("boot entry made entry={name}");
-                self.images().remove().map_err(Error::Image)?;
+                if let Err(error) = self.images().remove() {
+                    warning!("kernel image not removed error=\"{}\"", Chain(&error));
+                }
             }
             Way::OneShot => {
                 let file = esp.file_of(system.version)?;

@@ -197,3 +197,24 @@ fn floors_only_rise() {
         assert_eq!(setting.memory.epoch, Epoch(known));
     }
 }
+
+#[test]
+fn a_hold_is_obeyed_though_the_update_was_hurried() {
+    let mut setting = Setting::plain();
+    let mut job = setting.install();
+    job.urgency = Urgency::Now;
+    let (state, _) = take(&setting, staged(&setting), Event::Operator(Verb::Apply));
+    let (state, effects) = take(&setting, state, Event::Operator(Verb::Hold));
+    effects.notes.into_iter().for_each(|note| setting.memory.note(note));
+    assert_eq!(setting.memory.orders.hold, Hold::On);
+    let gate = |state: &State| match state {
+        State::Staged { job, not_before } => Gate::of(job, *not_before, &setting.ctx()),
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(gate(&state), Gate::Shut { reason: Reason::Held, .. }), "{state:?}");
+
+    let locking = State::Locking { job, tries: Tries::default() };
+    let (state, _) = take(&setting, locking, Event::Operator(Verb::Hold));
+    let State::Releasing { then, .. } = state else { panic!("{state:?}") };
+    assert!(matches!(gate(&then), Gate::Shut { reason: Reason::Held, .. }), "{then:?}");
+}
