@@ -9,7 +9,7 @@ use crate::bytes::{fold, put_varint};
 /// Bytes that a match must have beyond what the present alignment matches anyway.
 const BETTER: usize = 8;
 
-/// Bytes that are compared before a search is given up: some bytes repeat themselves too much for it.
+/// Bytes that a plain search would compare before it is given up: some bytes repeat themselves too much for it.
 const MAX_WORK: u64 = 1 << 31;
 
 /// The patch from old to new bytes as `patch::apply` takes it, unless looking for it takes too long.
@@ -143,6 +143,22 @@ mod tests {
         let patch = round_trip(&code(0x1000), &code(0x1010));
         let changed = patch[8..].iter().filter(|byte| **byte != 0).count();
         assert!(changed < 1200, "{changed} bytes of the patch are not zero");
+    }
+
+    /// A minute, not built for speed, for who compares all of it byte by byte.
+    #[test]
+    fn long_repeats_are_soon_done() {
+        let marked = |len: usize, every: usize| -> Vec<u8> {
+            (0..len).map(|at| if at % every == 0 { (at / every) as u8 } else { 0xff }).collect()
+        };
+        for (old, new) in [(5000, 7001), (1 << 20, 40_000), (60_000, 1 << 20)] {
+            let (old, new) = (marked(1 << 20, old), marked(256 << 10, new));
+            if let Some(patch) = diff(&old, &new) {
+                let mut out = vec![0; new.len()];
+                apply(&patch, &old, &mut out).expect("own patch");
+                assert!(out == new);
+            }
+        }
     }
 
     proptest! {

@@ -1,17 +1,19 @@
 //! Making ops files, on a machine that has the memory: what reads them has no use for this.
 //!
-//! The same images give the same bytes, on any machine: nothing is drawn by lot, timed or raced. Memory grows with the images only
-//! by some 21 bytes a block, 11 MiB for every GiB of both; besides, anchors take up to 256 MiB and packing up to 150.
+//! The same images give the same bytes, on any machine and on any number of its processors: nothing is drawn by lot, timed or raced.
+//! Memory grows with the images only by some 21 bytes a block, 11 MiB for every GiB of both; besides, anchors take up to 256 MiB
+//! and packing up to 150 a thread.
 //!
 //! 1. Blocks that the source has as well, or the target before them, are found by hash, runs of zeros by looking (`blocks`).
 //! 2. The target is cut into pieces: zeros, copies, and new ones of at most 256 KiB (`pieces`).
 //! 3. For a new piece the parts of both that look like it are found by sampled hashes (`anchors`, `extents`).
-//! 4. It is packed in each way there is; the shortest is tried out, and taken (`candidates`).
+//! 4. It is packed in each way there is, several pieces at a time (`crew`); the shortest is tried out, and taken (`candidates`).
 
 mod anchors;
 mod blocks;
 mod bsdiff;
 mod candidates;
+mod crew;
 mod extents;
 mod made;
 mod pack;
@@ -19,6 +21,7 @@ mod pieces;
 mod suffix;
 
 use std::io::{self, Write};
+use std::num::NonZero;
 
 use sha2::{Digest as _, Sha256};
 
@@ -68,23 +71,32 @@ impl<R: ReadAt> Image<R> {
 }
 
 /// Makes a file that needs no source. The bodies go to `bodies`; the file is [`Made::head`] and then those.
-pub fn full<T: ReadAt>(target: &Image<T>, bodies: &mut impl Write) -> Result<Made, Error> {
-    make::<[u8; 0], T>(None, target, FULL_SEGMENT, bodies)
+pub fn full<T: ReadAt + Sync>(target: &Image<T>, bodies: &mut impl Write) -> Result<Made, Error> {
+    make::<[u8; 0], T>(None, target, FULL_SEGMENT, crew::threads(), bodies)
 }
 
 /// Makes a file that turns the source into the target. Where its parts go is as with [`full`].
-pub fn delta<S: ReadAt, T: ReadAt>(
+pub fn delta<S: ReadAt + Sync, T: ReadAt + Sync>(
     source: &Image<S>,
     target: &Image<T>,
     bodies: &mut impl Write,
 ) -> Result<Made, Error> {
-    make(Some(source), target, DELTA_SEGMENT, bodies)
+    make(Some(source), target, DELTA_SEGMENT, crew::threads(), bodies)
 }
 
-fn make<S: ReadAt, T: ReadAt>(
+/// What the threads take: a piece, its bytes, and what of the old ones it may be made from.
+struct Task {
+    piece: Piece,
+    bytes: Vec<u8>,
+    /// Of a new piece.
+    worth: Option<Worth>,
+}
+
+fn make<S: ReadAt + Sync, T: ReadAt + Sync>(
     source: Option<&Image<S>>,
     target: &Image<T>,
     segment: u32,
+    threads: NonZero<usize>,
     bodies: &mut impl Write,
 ) -> Result<Made, Error> {
     let identity = source.map(|source| source.identity);
@@ -100,24 +112,32 @@ fn make<S: ReadAt, T: ReadAt>(
     // Without a source, what was put out before is all there is to refer to.
     let near = if source.is_none() { (MAX_OLD / BLOCK) as u32 } else { 0 };
     let mut shift = 0;
-    for piece in pieces {
+    let tasks = pieces.into_iter().map(|piece| {
         let bytes = piece_bytes(target, &piece)?;
-        let (candidate, old) = match piece.from {
-            From::Zeros => (Candidate::zeros(), Vec::new()),
-            From::Copy(extents) => {
+        let worth = (piece.from == From::New).then(|| {
+            let end = source_blocks + piece.block;
+            Worth::of(&anchors, &bytes, piece.block, end, near, &mut shift)
+        });
+        Ok(Task { piece, bytes, worth })
+    });
+    let work = |task: Task| {
+        let Task { piece, bytes, worth } = task;
+        let (candidate, old) = match (piece.from, worth) {
+            (From::Copy(extents), _) => {
                 let old = candidates::old_bytes(&old, &extents)?;
                 (Candidate::copy(extents), old)
             }
-            From::New => {
-                let end = source_blocks + piece.block;
-                let worth = Worth::of(&anchors, &bytes, piece.block, end, near, &mut shift);
-                candidates::shortest(&old, &bytes, |kind| {
-                    worth.best(candidates::most_old(kind, bytes.len()), most_extents)
-                })?
-            }
+            (From::New, Some(worth)) => candidates::shortest(&old, &bytes, |kind| {
+                worth.best(candidates::most_old(kind, bytes.len()), most_extents)
+            })?,
+            _ => (Candidate::zeros(), Vec::new()),
         };
-        writer.push(candidate, &bytes, &old)?;
-    }
+        if !candidate.makes(&bytes, &old)? {
+            return Err(Error::Unfaithful { at: u64::from(piece.block) * BLOCK as u64 });
+        }
+        Ok((candidate, bytes))
+    };
+    crew::in_order(threads, tasks, work, |(candidate, bytes)| writer.push(candidate, &bytes))?;
     writer.finish()
 }
 
@@ -136,4 +156,30 @@ fn read(
     failed: impl FnOnce(u64, io::Error) -> Error,
 ) -> Result<(), Error> {
     from.read_exact_at(buffer, at).map_err(|source| failed(at, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A mebibyte that looks random, but for every sixteenth KiB the same for each seed.
+    fn bytes(seed: u32) -> Vec<u8> {
+        let word =
+            |at: u32| at.wrapping_add(if at >> 10 & 15 == 3 { seed } else { 0 }).wrapping_mul(0x9e37_79b9);
+        (0..1 << 20).map(|at| (word(at) >> 13) as u8).collect()
+    }
+
+    #[test]
+    fn any_number_of_threads_makes_the_same_bytes() {
+        let (old, new) = (bytes(1), bytes(2));
+        let [old, new] = [&old, &new].map(|bytes| Image::hashed(&bytes[..], bytes.len() as u64).unwrap());
+        let [one, two, many] = [1, 2, 5].map(|threads| {
+            let mut bodies = Vec::new();
+            let made =
+                make(Some(&old), &new, DELTA_SEGMENT, NonZero::new(threads).unwrap(), &mut bodies).unwrap();
+            assert!(made.header.ops().len() >= 4, "{} operations", made.header.ops().len());
+            [made.head, bodies].concat()
+        });
+        assert!(one == two && two == many);
+    }
 }

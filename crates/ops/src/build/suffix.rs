@@ -17,30 +17,63 @@ impl<'a> Suffixes<'a> {
         Self { bytes, sorted: sort(&symbols, 255) }
     }
 
-    /// Where the longest beginning of `wanted` lies, and its length. `work` counts the bytes compared.
+    /// Where the longest beginning of `wanted` lies, and its length. `work` counts the bytes that a plain search would compare.
+    ///
+    /// Everything between two suffixes begins with what both of them do: that much need not be compared again, which is nearly
+    /// everything where bytes repeat themselves.
     pub fn longest(&self, wanted: &[u8], work: &mut u64) -> (usize, usize) {
-        let mut common = |suffix: u32| {
-            let suffix = &self.bytes[suffix as usize..];
-            let len = suffix.iter().zip(wanted).take_while(|(a, b)| a == b).count();
-            *work += len as u64 + 1;
-            (len, suffix[len..].first() < wanted[len..].first())
-        };
         let (mut low, mut high) = (0, self.sorted.len());
+        let (mut low_common, mut high_common) = (0, 0);
         let mut best = (0, 0);
         while low < high {
             let middle = low + (high - low) / 2;
-            let (len, is_less) = common(self.sorted[middle]);
+            let suffix = &self.bytes[self.sorted[middle] as usize..];
+            let known = low_common.min(high_common);
+            let len = known + common(&suffix[known..], &wanted[known..]);
+            *work += len as u64 + 1;
             if len > best.1 {
                 best = (self.sorted[middle] as usize, len);
             }
             if len == wanted.len() {
                 break;
             }
-            if is_less { low = middle + 1 } else { high = middle }
+            if suffix[len..].first() < wanted[len..].first() {
+                (low, low_common) = (middle + 1, len);
+            } else {
+                (high, high_common) = (middle, len);
+            }
         }
         best
     }
 }
+
+/// How many bytes both begin with: a few are looked at one by one, more in steps that double and halve, each one comparison of memory.
+fn common(a: &[u8], b: &[u8]) -> usize {
+    let equal = |start: usize, end: usize| {
+        a[start..end].iter().zip(&b[start..end]).take_while(|(a, b)| a == b).count()
+    };
+    let most = a.len().min(b.len());
+    let mut len = equal(0, most.min(FEW));
+    if len < FEW {
+        return len;
+    }
+    let same = |len: usize, step: usize| step <= most - len && a[len..len + step] == b[len..len + step];
+    let mut step = FEW;
+    while same(len, step) {
+        len += step;
+        step *= 2;
+    }
+    while step > FEW {
+        step /= 2;
+        if same(len, step) {
+            len += step;
+        }
+    }
+    len + equal(len, most)
+}
+
+/// So many bytes are compared faster than memory is.
+const FEW: usize = 16;
 
 /// The suffix array of symbols in `0..=largest`.
 fn sort(symbols: &[u32], largest: u32) -> Vec<u32> {
@@ -155,6 +188,17 @@ mod tests {
             ["", "a", "aa", "ab", "ba", "banana", "mississippi", "abracadabra", "aaaaaaaaaab", "baaaaaaaaaa"]
         {
             check(word.as_bytes());
+        }
+    }
+
+    #[test]
+    fn common_bytes_are_counted_to_the_last() {
+        for len in [0, 1, 15, 16, 17, 31, 32, 47, 48, 49, 1000, 4095] {
+            let bytes = vec![7; len];
+            assert_eq!(common(&bytes, &bytes), len);
+            assert_eq!(common(&bytes, &[&bytes[..], &[7; 99]].concat()), len, "the end of one");
+            let [a, b] = [3, 4].map(|other| [&bytes[..], &[other; 5000]].concat());
+            assert_eq!(common(&a, &b), len, "a difference behind them");
         }
     }
 
