@@ -68,7 +68,11 @@ impl Image {
         Self::open(&out)
     }
 
-    pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
+    /// An image that was built into this folder.
+    ///
+    /// # Errors
+    /// [`Error::File`], [`Error::Release`].
+    pub fn open(folder: &Path) -> Result<Self, Error> {
         let path = folder.join(RELEASE);
         let text = fs::read(&path).map_err(failed("read", &path))?;
         let release =
