@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use coracle_layout::paths;
-use coracle_trust::transport::{Body, Chunks, Path};
+use coracle_trust::transport::{self, Body, Chunks, Path, Tag};
 use coracle_trust::{Fault, Transport};
 use serde::de::DeserializeOwned;
 use tokio::io::AsyncWriteExt as _;
@@ -176,12 +176,21 @@ pub struct Repository {
 }
 
 impl Repository {
-    async fn get(&self, path: &Path, part: Option<Part>) -> Result<Answer, Fault> {
-        let request = Request::Get { base: self.base.clone(), path: path.to_string(), part };
+    async fn get(
+        &self,
+        path: &Path,
+        part: Option<Part>,
+        tag: Option<&Tag>,
+    ) -> Result<(Found, Answer), Fault> {
+        let unless = tag.map(Tag::to_string);
+        let request = Request::Get { base: self.base.clone(), path: path.to_string(), part, unless };
         let answer = within(BEGIN, async {
             let mut answer = self.remote.ask(&request).await?;
-            let Found {} = answer.words().await?;
-            Ok(answer)
+            let found: Found = answer.words().await?;
+            if found.same && tag.is_none() {
+                return Err(Error::Frame { what: "that a file is the same, though nobody asked" });
+            }
+            Ok((found, answer))
         });
         Ok(answer.await?)
     }
@@ -190,12 +199,22 @@ impl Repository {
 #[async_trait]
 impl Transport for Repository {
     async fn whole(&self, path: &Path) -> Result<Body, Fault> {
-        Ok(Body::open(self.get(path, None).await?))
+        Ok(Body::open(self.get(path, None, None).await?.1))
+    }
+
+    async fn whole_unless(&self, path: &Path, tag: Option<&Tag>) -> Result<transport::Answer, Fault> {
+        let (Found { same, tag }, answer) = self.get(path, None, tag).await?;
+        Ok(match same {
+            true => transport::Answer::Same,
+            false => {
+                transport::Answer::New { body: Body::open(answer), tag: tag.as_deref().and_then(Tag::new) }
+            }
+        })
     }
 
     async fn part(&self, path: &Path, bytes: Range<u64>, len: u64) -> Result<Body, Fault> {
         let part = Part { from: bytes.start, to: bytes.end, len };
-        let answer = self.get(path, Some(part)).await?;
+        let (_, answer) = self.get(path, Some(part), None).await?;
         Ok(Body::exactly(answer, bytes.end.saturating_sub(bytes.start)))
     }
 }

@@ -48,7 +48,7 @@ pub const MAX_SERVERS: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// A file of a repository; `A` is `{}`, `D` its bytes.
+    /// A file of a repository; `A` is a [`Found`], `D` its bytes, unless it is the same.
     Get {
         /// The repository's folder on its server, `http` or `https`.
         base: String,
@@ -56,6 +56,9 @@ pub enum Request {
         path: String,
         /// Not the whole file.
         part: Option<Part>,
+        /// The whole file, unless it is still what this tag was given for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unless: Option<String>,
     },
     /// A request of the FleetLock protocol; `A` is [`Posted`], `D` the first [`MAX_POSTED`] bytes of the body.
     Post(Post),
@@ -142,10 +145,17 @@ pub struct Offset {
     pub agree: usize,
 }
 
-/// The `A` of a `get`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Found {}
+/// The `A` of a `get`. Both keys are left out where they say nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Found {
+    /// It is what the tag was given for: no `D` follows.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub same: bool,
+    /// What the server calls it as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+}
 
 /// Why there is no answer. The first nine are those of [`Fault`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -33,7 +33,7 @@ impl Network {
     /// Whether a repository is at that address; whether it is the right one is not asked.
     pub fn has_timestamp(&self, address: &str) -> bool {
         let transport = self.repository(address);
-        waited(async { poll::timestamp(&*transport).await.map_err(|error| Chain(&error).to_string()) })
+        waited(async { poll::has_timestamp(&*transport).await.map_err(|error| Chain(&error).to_string()) })
             .is_some()
     }
 

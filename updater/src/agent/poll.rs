@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use coracle_layout::paths;
 use coracle_log::{info, warning};
 use coracle_rollout::{Manifest, Settings, Time, Trusted};
+use coracle_trust::transport::{self, Answer, Tag};
 use coracle_trust::{Client, Clock, Embedded, Limits, Repository, Transport, Versions, store::Store};
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
@@ -23,10 +24,18 @@ pub(crate) struct Polled {
     pub manifest: Trusted<Manifest>,
     /// Which address answered.
     pub address: String,
-    /// The bytes of the timestamp that said so.
-    timestamp: Vec<u8>,
+    /// The timestamp that said so.
+    timestamp: Timestamp,
     /// When all of it was read.
     read: Time,
+}
+
+/// The one file that changes whenever anything does.
+#[derive(Debug, Clone)]
+struct Timestamp {
+    bytes: Vec<u8>,
+    /// What its server calls it.
+    tag: Option<Tag>,
 }
 
 /// After so long everything is read anew, though the timestamp is the same: the next root is asked for.
@@ -51,19 +60,28 @@ impl Poller {
         Self { client, settings: Arc::new(settings.clone()), network }
     }
 
-    /// Asks one address. Of a repository in which nothing is new, it is one small file.
+    /// Asks one address. Where nothing is new, that is one request, and if the server gives its files tags, an answer without a body.
+    ///
+    /// Whoever is on the way can say that nothing is new, as it can send what was sent before: until the repository expires, and
+    /// not longer than a day.
     pub fn ask(&self, address: &str, last: Option<&Arc<Polled>>, clock: Clock) -> Result<Arc<Polled>, Error> {
         let (transport, runtime) = (self.network.repository(address), runtime()?);
         let now = self.time(clock);
         runtime.block_on(async {
-            let timestamp = timestamp(&*transport).await?;
-            if let Some(last) = last
-                && last.timestamp == timestamp
-                && now < last.repository.expires()
-                && now.since(last.read) < ALL_OF_IT
-            {
-                return Ok(Arc::new(Polled { address: address.to_owned(), ..Polled::clone(last) }));
-            }
+            let last = last.filter(|last| last.holds(now));
+            let known = last.filter(|last| last.address == address);
+            let tag = known.and_then(|last| last.timestamp.tag.as_ref());
+            let timestamp = match (timestamp(&*transport, tag).await?, last) {
+                (None, Some(last)) => return Ok(Arc::clone(last)),
+                // Another mirror that has the same is the one that is asked from now on.
+                (Some(timestamp), Some(last)) if timestamp.bytes == last.timestamp.bytes => {
+                    let address = address.to_owned();
+                    return Ok(Arc::new(Polled { address, timestamp, ..Polled::clone(last) }));
+                }
+                (Some(timestamp), _) => timestamp,
+                // Nobody asked for that.
+                (None, None) => return Err(Error::Fact { name: TIMESTAMP }),
+            };
             let trust = |error| Error::Trust(Box::new(error));
             let refreshed = self.client.refresh(Arc::clone(&transport), clock).await.map_err(trust)?;
             for note in &refreshed.notes {
@@ -119,16 +137,38 @@ fn since_boot() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
+impl Polled {
+    /// Whether it may still be taken for what the repository says.
+    fn holds(&self, now: Time) -> bool {
+        now < self.repository.expires() && now.since(self.read) < ALL_OF_IT
+    }
+}
+
 /// What the machine's clock shows.
 pub(crate) fn shown() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time::from_unix(since.as_secs())
 }
 
-pub(crate) async fn timestamp(from: &dyn Transport) -> Result<Vec<u8>, Error> {
-    const NAME: &str = "metadata/timestamp.json";
-    let path = coracle_trust::transport::Path::new(NAME).ok_or(Error::Fact { name: NAME })?;
-    let failed = |source| Error::Fetch { file: NAME.to_owned(), source };
-    let body = from.whole(&path).await.map_err(failed)?;
-    coracle_trust::transport::collect(body, Limits::default().small).await.map_err(failed)
+const TIMESTAMP: &str = "metadata/timestamp.json";
+
+/// Whether a repository has a timestamp; what it says is not looked at.
+pub(crate) async fn has_timestamp(from: &dyn Transport) -> Result<(), Error> {
+    timestamp(from, None).await.map(drop)
 }
+
+/// The timestamp, unless it is what this tag was given for.
+async fn timestamp(from: &dyn Transport, tag: Option<&Tag>) -> Result<Option<Timestamp>, Error> {
+    let path = transport::Path::new(TIMESTAMP).ok_or(Error::Fact { name: TIMESTAMP })?;
+    let failed = |source| Error::Fetch { file: TIMESTAMP.to_owned(), source };
+    match from.whole_unless(&path, tag).await.map_err(failed)? {
+        Answer::Same => Ok(None),
+        Answer::New { body, tag } => {
+            let bytes = transport::collect(body, Limits::default().small).await.map_err(failed)?;
+            Ok(Some(Timestamp { bytes, tag }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

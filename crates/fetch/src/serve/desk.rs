@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use coracle_trust::transport::{BadServer, Body, Path};
+use coracle_trust::transport::{Answer, BadServer, Body, Path, Tag};
 use coracle_trust::{Fault, Transport as _};
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
@@ -67,11 +67,13 @@ impl Desk {
 
     async fn answer(&self, request: Request, to: &mut Reply) -> Result<(), Halt> {
         match request {
-            Request::Get { base, path, part } => {
-                let mut body = self.get(&base, path, part).await?;
-                to.words(Kind::Answer, &Found {}).await?;
-                while let Some(chunk) = body.chunk().await? {
-                    to.data(chunk).await?;
+            Request::Get { base, path, part, unless } => {
+                let (found, body) = self.get(&base, path, part, unless).await?;
+                to.words(Kind::Answer, &found).await?;
+                if let Some(mut body) = body {
+                    while let Some(chunk) = body.chunk().await? {
+                        to.data(chunk).await?;
+                    }
                 }
             }
             Request::Post(post) => {
@@ -97,14 +99,31 @@ impl Desk {
         to.frame(Kind::End, &[]).await
     }
 
-    async fn get(&self, base: &str, path: String, part: Option<Part>) -> Result<Body, Halt> {
+    async fn get(
+        &self,
+        base: &str,
+        path: String,
+        part: Option<Part>,
+        unless: Option<String>,
+    ) -> Result<(Found, Option<Body>), Halt> {
+        let refused = |why: &str| Halt::from(Wrong::Request { why: why.to_owned() });
         let http = self.web.repository(base)?;
         let path = Path::new(&path).ok_or(Fault::Name { name: path })?;
-        Ok(match part {
-            None => http.whole(&path).await?,
-            Some(Part { from, to, len }) if from < to && to <= len => http.part(&path, from..to, len).await?,
-            Some(_) => return Err(Wrong::Request { why: "a part that no file has".to_owned() }.into()),
-        })
+        let tag =
+            unless.map(|text| Tag::new(&text).ok_or_else(|| refused("the tag of a file"))).transpose()?;
+        match (part, tag) {
+            (None, tag) => Ok(match http.whole_unless(&path, tag.as_ref()).await? {
+                Answer::Same => (Found { same: true, tag: None }, None),
+                Answer::New { body, tag } => {
+                    (Found { same: false, tag: tag.map(|tag| tag.to_string()) }, Some(body))
+                }
+            }),
+            (Some(Part { from, to, len }), None) if from < to && to <= len => {
+                Ok((Found::default(), Some(http.part(&path, from..to, len).await?)))
+            }
+            (Some(_), None) => Err(refused("a part that no file has")),
+            (Some(_), Some(_)) => Err(refused("a part of what may be the same")),
+        }
     }
 }
 

@@ -36,6 +36,8 @@ fn lines_that_are_no_request() {
         "{\"get\":{\"base\":\"http://127.0.0.1/\",\"path\":\"/etc/passwd\",\"part\":null}}\n",
         "{\"get\":{\"base\":\"http://127.0.0.1/\",\"path\":\"targets/../x\",\"part\":null}}\n",
         "{\"get\":{\"base\":\"http://127.0.0.1/\",\"path\":\"targets/x\",\"part\":{\"from\":2,\"to\":1,\"len\":3}}}\n",
+        "{\"get\":{\"base\":\"http://127.0.0.1/\",\"path\":\"targets/x\",\"part\":null,\"unless\":\"x\"}}\n",
+        "{\"get\":{\"base\":\"http://127.0.0.1/\",\"path\":\"targets/x\",\"part\":{\"from\":0,\"to\":1,\"len\":3},\"unless\":\"\\\"x\\\"\"}}\n",
     ] {
         let answer = answered(&half, line.as_bytes());
         assert!(answer.starts_with('F') && answer[5..].starts_with("{\"request\":"), "{line}: {answer}");

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use coracle_fetch::{Error, Options, Remote, Repository};
-use coracle_trust::transport::{Path, collect};
+use coracle_trust::transport::{Answer, Path, Tag, collect};
 use coracle_trust::{Clock, Fault, Transport};
 
 use crate::chain;
@@ -253,4 +253,27 @@ async fn many_repositories() {
         let port = serve(move |_| response("200 OK", "", &[turn]));
         assert_eq!(whole(&at(&half.remote, port)).await.unwrap(), [turn]);
     }
+}
+
+#[tokio::test]
+async fn a_file_that_is_the_same_is_not_sent_again() {
+    let half = plain();
+    let port = serve(|asked| match asked.unless.as_deref() {
+        Some("\"a1\"") => response("304 Not Modified", "", b""),
+        _ => response("200 OK", "etag: \"a1\"\r\n", b"here"),
+    });
+    let from = at(&half.remote, port);
+    let Answer::New { body, tag } = from.whole_unless(&path(), None).await.unwrap() else {
+        panic!("the same")
+    };
+    assert_eq!(collect(body, 10).await.unwrap(), b"here");
+    assert_eq!(tag, Tag::new("\"a1\""));
+    assert!(matches!(from.whole_unless(&path(), tag.as_ref()).await, Ok(Answer::Same)));
+    let other = from.whole_unless(&path(), Tag::new("\"b\"").as_ref()).await;
+    assert!(matches!(other, Ok(Answer::New { .. })));
+    assert_eq!(whole(&from).await.unwrap(), b"here");
+    // Without a tag, there is nothing to be the same as.
+    let silent = serve(|_| response("304 Not Modified", "", b""));
+    let fault = at(&half.remote, silent).whole_unless(&path(), None).await.unwrap_err();
+    assert!(matches!(fault, Fault::Status { status: 304 }), "{fault}");
 }

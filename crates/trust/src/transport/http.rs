@@ -6,11 +6,11 @@ use std::{ops::Range, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use reqwest::header::{CONTENT_RANGE, RANGE, RETRY_AFTER};
+use reqwest::header::{CONTENT_RANGE, ETAG, HeaderName, IF_NONE_MATCH, RANGE, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 
 use super::client::{BadServer, Options, Redirects, client};
-use super::{Body, Chunks, Fault, Path, Transport};
+use super::{Answer, Body, Chunks, Fault, Path, Tag, Transport};
 
 /// The longest wait for the first line of an answer.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -37,17 +37,19 @@ impl Http {
         Ok(Self { client: client(options, Redirects::Few)?, base })
     }
 
-    async fn get(&self, path: &Path, range: Option<&Range<u64>>) -> Result<Response, Fault> {
+    async fn get(&self, path: &Path, header: Option<(HeaderName, String)>) -> Result<Response, Fault> {
         let url = self.base.join(path.as_str()).map_err(unreachable)?;
         let mut request = self.client.get(url);
-        if let Some(range) = range {
-            request = request.header(RANGE, format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
+        let is_conditional = matches!(&header, Some((name, _)) if *name == IF_NONE_MATCH);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
         }
         let answer = tokio::time::timeout(ANSWER, request.send()).await;
         let response =
             answer.map_err(|_| Fault::TooSlow { least: 1, within: ANSWER })?.map_err(unreachable)?;
         match response.status() {
             StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok(response),
+            StatusCode::NOT_MODIFIED if is_conditional => Ok(response),
             // Object stores forbid what they do not have to those who may not list it.
             StatusCode::NOT_FOUND | StatusCode::FORBIDDEN | StatusCode::GONE => Err(Fault::Missing),
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
@@ -61,15 +63,21 @@ impl Http {
 #[async_trait]
 impl Transport for Http {
     async fn whole(&self, path: &Path) -> Result<Body, Fault> {
-        let response = self.get(path, None).await?;
-        if response.status() != StatusCode::OK {
-            return Err(Fault::Status { status: response.status().as_u16() });
+        whole(self.get(path, None).await?)
+    }
+
+    async fn whole_unless(&self, path: &Path, tag: Option<&Tag>) -> Result<Answer, Fault> {
+        let response = self.get(path, tag.map(|tag| (IF_NONE_MATCH, tag.to_string()))).await?;
+        if response.status() == StatusCode::NOT_MODIFIED {
+            return Ok(Answer::Same);
         }
-        Ok(Body::open(response))
+        let tag = response.headers().get(ETAG).and_then(|value| Tag::new(value.to_str().ok()?));
+        Ok(Answer::New { body: whole(response)?, tag })
     }
 
     async fn part(&self, path: &Path, bytes: Range<u64>, len: u64) -> Result<Body, Fault> {
-        let response = self.get(path, Some(&bytes)).await?;
+        let range = format!("bytes={}-{}", bytes.start, bytes.end.saturating_sub(1));
+        let response = self.get(path, Some((RANGE, range))).await?;
         if response.status() != StatusCode::PARTIAL_CONTENT {
             return Err(Fault::NoParts);
         }
@@ -81,6 +89,13 @@ impl Transport for Http {
         }
         Ok(Body::exactly(response, bytes.end - bytes.start))
     }
+}
+
+fn whole(response: Response) -> Result<Body, Fault> {
+    if response.status() != StatusCode::OK {
+        return Err(Fault::Status { status: response.status().as_u16() });
+    }
+    Ok(Body::open(response))
 }
 
 #[async_trait]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use coracle_trust::transport::{Folder, Http, Options, Path, Resolve, collect};
+use coracle_trust::transport::{Answer, Folder, Http, Options, Path, Resolve, Tag, collect};
 use coracle_trust::{Clock, Error, Fault, Transport};
 
 use crate::listener::{listen, response, serve, serve_tls};
@@ -68,6 +68,50 @@ async fn statuses() {
         let fault = whole(serve(move |_| response(status, "", b""))).await.unwrap_err();
         assert!(matches!(fault, Fault::Status { .. }), "{status}: {fault}");
     }
+}
+
+/// What comes of asking again with the tag that came before.
+async fn again(from: &dyn Transport) -> (Option<Tag>, Result<bool, Fault>) {
+    let Answer::New { body, tag } = from.whole_unless(&path(), None).await.unwrap() else {
+        panic!("the same")
+    };
+    assert_eq!(collect(body, 10).await.unwrap(), b"here");
+    let same = match from.whole_unless(&path(), tag.as_ref()).await {
+        Ok(Answer::Same) => Ok(true),
+        Ok(Answer::New { body, .. }) => collect(body, 10).await.map(|_| false),
+        Err(fault) => Err(fault),
+    };
+    (tag, same)
+}
+
+#[tokio::test]
+async fn a_file_that_is_the_same_is_not_sent_again() {
+    let tagged = |tag: &'static str| {
+        serve(move |asked| match asked.unless.as_deref() {
+            Some(unless) if unless == tag => response("304 Not Modified", "", b""),
+            _ => response("200 OK", &format!("etag: {tag}\r\n"), b"here"),
+        })
+    };
+    let long: &str = Box::leak(format!("\"{}\"", "a".repeat(200)).into_boxed_str());
+    for (tag, want) in [("\"a1\"", true), ("W/\"a1\"", true), ("a1", false), (long, false)] {
+        let (got, same) = again(&http(tagged(tag))).await;
+        assert_eq!((got.is_some(), same.unwrap()), (want, want), "{tag}");
+    }
+    // Where nothing has tags.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("targets")).unwrap();
+    std::fs::write(folder.path().join(path().as_str()), b"here").unwrap();
+    let (tag, same) = again(&Folder::new(folder.path())).await;
+    assert!(tag.is_none() && !same.unwrap());
+}
+
+#[tokio::test]
+async fn nothing_is_the_same_as_what_was_never_sent() {
+    let port = serve(|_| response("304 Not Modified", "etag: \"a\"\r\n", b""));
+    assert!(matches!(whole(port).await, Err(Fault::Status { status: 304 })));
+    let answer = http(port).whole_unless(&path(), None).await;
+    assert!(matches!(answer, Err(Fault::Status { status: 304 })));
+    assert!(matches!(part(port).await, Err(Fault::Status { status: 304 })));
 }
 
 #[tokio::test]

@@ -7,10 +7,11 @@ use std::thread;
 
 use rustls::pki_types::PrivateKeyDer;
 
-/// What a server is asked: the path, and the range if there is one.
+/// What a server is asked: the path, and if there is one the range, and the tag of what it may be.
 pub struct Asked {
     pub path: String,
     pub range: Option<String>,
+    pub unless: Option<String>,
 }
 
 /// Answers every request on a port of its own, in the background; gives the port.
@@ -46,9 +47,10 @@ fn talk(stream: impl Read + Write, answer: &dyn Fn(&Asked) -> Vec<u8>) {
         lines.push(line.trim().to_owned());
     }
     let path = lines[0].split(' ').nth(1).unwrap().to_owned();
-    let range = lines.iter().find_map(|line| line.strip_prefix("range: ")).map(str::to_owned);
+    let header = |name| lines.iter().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+    let (range, unless) = (header("range: "), header("if-none-match: "));
     // The client may be gone by then.
-    let _ = stream.get_mut().write_all(&answer(&Asked { path, range }));
+    let _ = stream.get_mut().write_all(&answer(&Asked { path, range, unless }));
     let _ = stream.get_mut().flush();
 }
 
