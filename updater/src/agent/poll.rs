@@ -73,8 +73,11 @@ impl Poller {
             let tag = known.and_then(|last| last.timestamp.tag.as_ref());
             let timestamp = match (timestamp(&*transport, tag).await?, last) {
                 (None, Some(last)) => return Ok(Arc::clone(last)),
-                // Another mirror that has the same is the one that is asked from now on.
                 (Some(timestamp), Some(last)) if timestamp.bytes == last.timestamp.bytes => {
+                    if last.address == address && timestamp.tag == last.timestamp.tag {
+                        return Ok(Arc::clone(last));
+                    }
+                    // Another mirror that has the same is the one that is asked from now on.
                     let address = address.to_owned();
                     return Ok(Arc::new(Polled { address, timestamp, ..Polled::clone(last) }));
                 }
