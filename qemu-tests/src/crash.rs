@@ -53,7 +53,7 @@ pub struct State {
     /// So many events have begun.
     cut: usize,
     loss: Loss,
-    /// The writes that are missing, by the number of their event.
+    /// The writes that are missing, by the number of their event, in order.
     lost: Vec<usize>,
     /// Of this event only these sectors are there.
     torn: Option<(usize, Range<usize>)>,
@@ -119,6 +119,21 @@ impl State {
         Self { cut, loss, lost: Vec::new(), torn: None }
     }
 
+    /// The state in which nothing is missing.
+    pub fn whole(events: &[Event<'_>]) -> Self {
+        Self::new(events.len(), Loss::Nothing)
+    }
+
+    /// A state after all of these events: any of the writes that are not owed is missing, and one of them is there in part.
+    pub fn after(events: &[Event<'_>], random: &mut Random) -> Self {
+        let flushed = events.iter().rposition(|event| *event == Event::Flush).unwrap_or(0);
+        let is_loose = |event: &usize| matches!(events[*event], Event::Write { reach: Reach::Cache, .. });
+        let loose: Vec<_> = (flushed..events.len()).filter(is_loose).collect();
+        let (lost, kept): (Vec<_>, Vec<_>) = loose.into_iter().partition(|_| random.coin());
+        let torn = kept.last().map(|event| (*event, 0..random.below(sectors(&events[*event]) + 1)));
+        Self { cut: events.len(), loss: Loss::Some(0), lost, torn }
+    }
+
     /// A name that is the same for the same events and seed.
     pub fn name(&self) -> String {
         let cut = self.cut;
@@ -141,18 +156,22 @@ impl State {
     /// # Errors
     /// Those of writing.
     pub fn write(&self, events: &[Event<'_>], disk: &File) -> io::Result<()> {
-        for (event, part) in self.kept(events, 0) {
-            if let Event::Write { offset, bytes, .. } = events[event] {
-                let (start, end) = (part.start * SECTOR, bytes.len().min(part.end * SECTOR));
-                disk.write_all_at(&bytes[start..end], offset + start as u64)?;
-            }
-        }
-        Ok(())
+        self.writes(events).try_for_each(|(_, offset, bytes)| disk.write_all_at(bytes, offset))
+    }
+
+    /// The writes that are there, in order, each with the number of its event, where it begins on the disk, and what is there
+    /// of it.
+    pub fn writes<'e>(&self, events: &[Event<'e>]) -> impl Iterator<Item = (usize, u64, &'e [u8])> {
+        self.kept(events, 0).filter_map(|(event, part)| {
+            let Event::Write { offset, bytes, .. } = events[event] else { return None };
+            let (start, end) = (part.start * SECTOR, bytes.len().min(part.end * SECTOR));
+            Some((event, offset + start as u64, &bytes[start..end]))
+        })
     }
 
     /// The writes from event `first` on that are there, each with the sectors that are.
     fn kept(&self, events: &[Event<'_>], first: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
-        (first..self.cut).filter(|event| !self.lost.contains(event)).map(|event| match &self.torn {
+        (first..self.cut).filter(|event| self.lost.binary_search(event).is_err()).map(|event| match &self.torn {
             Some((torn, part)) if *torn == event => (event, part.clone()),
             _ => (event, 0..sectors(&events[event])),
         })

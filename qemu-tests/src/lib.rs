@@ -12,6 +12,8 @@
 //! | [`writes`] | what was written to a disk, by the log of it |
 //! | [`recording`] | recorded runs, kept for the next time |
 //! | [`crash`] | what may be on a disk when the power goes |
+//! | [`overlay`] | how such a disk is read without being written |
+//! | [`verdict`] | whether a machine with such a disk comes up |
 //! | [`sample`] | which of many cases run |
 //! | [`releases`] | images that update each other, and the repository that has them |
 //! | [`operator`] | how a machine's update agent is asked |
@@ -31,11 +33,13 @@ pub mod image;
 pub mod machine;
 pub mod measure;
 pub mod operator;
+pub mod overlay;
 pub mod probe;
 pub mod qmp;
 pub mod recording;
 pub mod releases;
 pub mod sample;
+pub mod verdict;
 pub mod writes;
 
 pub use deadline::Deadline;

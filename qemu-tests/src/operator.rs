@@ -44,7 +44,15 @@ impl Operator {
                 Err(source) => return Err(Error::Operator { socket: self.socket.clone(), source }),
             }
         }
-        match ask(&self.socket, request, ORDER) {
+        self.ask_within(request, ORDER)
+    }
+
+    /// Asks once, of an agent that is there, and waits no longer for its answer.
+    ///
+    /// # Errors
+    /// [`Error::Operator`], [`Error::Refused`].
+    pub fn ask_within(&self, request: Request, patience: Duration) -> Result<Report, Error> {
+        match ask(&self.socket, request, patience) {
             Ok(Answer::Ok(report)) => Ok(*report),
             Ok(Answer::Error(why)) => Err(Error::Refused { request, why }),
             Err(source) => Err(Error::Operator { socket: self.socket.clone(), source }),

@@ -80,6 +80,11 @@ impl Recording {
         writes::parse(&self.log).map_err(|source| Error::Log { path: self.folder.join(LOG), source })
     }
 
+    /// The folder of the log, where `run` may have put what else belongs to it.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where to keep what was done with these very writes.
     pub fn progress(&self) -> PathBuf {
         self.folder.join(format!("done-{}", hex(Sha256::digest(&self.log).as_slice())))

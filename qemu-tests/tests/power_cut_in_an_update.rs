@@ -1,0 +1,197 @@
+//! Wherever the power goes in an update, from the order to the blessing, the machine comes up, and the update is made.
+//!
+//! One update of a real machine is recorded, through firmware, boot manager and both boots. What may then be on the disk is
+//! judged state by state, and some of the states are booted.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::Duration;
+
+use coracle_qemu_tests::crash::{self, State};
+use coracle_qemu_tests::disk::Disk;
+use coracle_qemu_tests::image::Image;
+use coracle_qemu_tests::machine::{Reset, Writes};
+use coracle_qemu_tests::operator::{Operator, Report, Request};
+use coracle_qemu_tests::recording::{Recording, key_of};
+use coracle_qemu_tests::releases::{Changes, Repository};
+use coracle_qemu_tests::sample::{Random, Sample};
+use coracle_qemu_tests::verdict::Judge;
+use coracle_qemu_tests::writes::Event;
+use coracle_qemu_tests::{Config, Deadline, Error, Exit, Machine, Specimen, disk};
+use tempfile::TempDir;
+
+/// Seconds for a boot through firmware, and for an update.
+const BOOT: u64 = 240;
+const UPDATE: u64 = 600;
+/// How long judging, and booting, of some states may go on.
+const JUDGED: Duration = Duration::from_secs(60);
+const BOOTED: Duration = Duration::from_secs(100);
+/// So many states are booted when all are.
+const BOOTS: usize = 120;
+/// Every so many of them is brought to the end of the update.
+const COMPLETED: usize = 4;
+/// Of every so many states that are judged, the state partition's journal is replayed and its file system checked.
+const CHECKED: usize = 40;
+/// Beside the log: the disk and the firmware's variables as they were before.
+const DISK: &str = "disk.raw";
+const VARIABLES: &str = "variables";
+const OLD: &str = "1.0.0";
+const NEW: &str = "1.1.0";
+
+/// The update, recorded.
+struct Update {
+    /// Serves for the boots that follow.
+    _repository: Repository,
+    images: [Image; 2],
+    recording: Recording,
+}
+
+impl Update {
+    fn new() -> Result<Self, Error> {
+        let repository = Repository::new("crash")?;
+        let images = [repository.release(OLD, &Changes::none())?, repository.release(NEW, &Changes::none())?];
+        repository.publish(&images[0])?;
+        let ukis = [images[0].file("uki")?, images[1].file("uki")?];
+        let recording = Recording::kept("update", &key_of(&[&ukis[0], &ukis[1]]), |log| {
+            let folder = log.parent().expect("a folder");
+            settle(&images[0], folder)?;
+            // Not before: a machine takes what is offered, told or not.
+            repository.publish(&images[1])?;
+            let apart = copy(folder)?;
+            update(machine(apart.path()).record(log))
+        })?;
+        repository.publish(&images[1])?;
+        Ok(Self { _repository: repository, images, recording })
+    }
+
+    fn disk(&self) -> std::path::PathBuf {
+        self.recording.folder().join(DISK)
+    }
+}
+
+/// The machine that is kept up to date.
+fn machine(folder: &Path) -> Config {
+    let config = Config::uefi(folder.join(VARIABLES)).disk(folder.join(DISK), Writes::Stay);
+    config.firmware_decides().reach_host().operator().forward(8080).on_reset(Reset::Boots)
+}
+
+/// Disk and variables in a folder of their own.
+fn copy(folder: &Path) -> Result<TempDir, Error> {
+    let apart = tempfile::tempdir().expect("a folder");
+    disk::copy(&folder.join(DISK), &apart.path().join(DISK))?;
+    fs::copy(folder.join(VARIABLES), apart.path().join(VARIABLES)).expect("variables");
+    Ok(apart)
+}
+
+/// A machine after its first boot, with everything that a machine has then.
+fn settle(image: &Image, folder: &Path) -> Result<(), Error> {
+    let fresh = Specimen::of(image.clone())?;
+    disk::copy(&fresh.path(), &folder.join(DISK))?;
+    let mut machine = Machine::start(machine(folder))?;
+    machine.wait_for("boot options written", Deadline::seconds(BOOT))?;
+    machine.wait_for("update state=Idle", Deadline::seconds(BOOT))?;
+    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
+    Ok(())
+}
+
+/// From power on over the order to the new version's blessing and an orderly power off.
+fn update(config: Config) -> Result<(), Error> {
+    let mut machine = Machine::start(config)?;
+    machine.wait_for("agent begins", Deadline::seconds(BOOT))?;
+    apply(&machine)?;
+    machine.wait_for("boot entry blessed", Deadline::seconds(UPDATE))?;
+    Operator::of(&machine).wait_until(is_new, Deadline::seconds(BOOT))?;
+    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
+    Ok(())
+}
+
+/// Orders the update, which the machine may be at already.
+fn apply(machine: &Machine) -> Result<(), Error> {
+    match Operator::of(machine).ask(Request::Apply) {
+        Ok(_) | Err(Error::Refused { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_new(report: &Report) -> bool {
+    let is = |version: String| version == NEW;
+    report.state == "Idle"
+        && report.confirmed.is_some_and(|system| is(system.version.to_string()))
+        && is(report.running.version.to_string())
+}
+
+#[test]
+fn every_cut_leaves_a_machine_that_comes_up() -> Result<(), Error> {
+    let update = Update::new()?;
+    let (events, base) = (update.recording.events()?, File::open(update.disk()).expect("the disk before"));
+    let flushes = events.iter().filter(|event| **event == Event::Flush).count();
+    println!("{} events, {flushes} of them flushes", events.len());
+    let [old, new] = &update.images;
+    let mut judge = Judge::new(&events, &base, &update.disk(), &[old, new])?;
+
+    let whole = State::whole(&events);
+    judge.judge(&whole);
+    assert_eq!(judge.entries(&whole), ["coracle_1.0.0.efi", "coracle_1.1.0.efi"], "the update was made");
+
+    let sample = Sample::new("power cut in an update", update.recording.progress(), JUDGED)?;
+    let states = crash::states(&events, &base, sample.seed()).expect("the states");
+    println!("{} states", states.len());
+    let mut count = 0;
+    let cases = states.into_iter().map(|state| (state.name(), state)).collect();
+    let check = |state: &State| {
+        judge.judge(state);
+        count += 1;
+        if count % CHECKED == 1 { has_sound_state(state, &events, &update) } else { Ok(()) }
+    };
+    sample.run(cases, check)?.expect_success();
+    Ok(())
+}
+
+/// The state partition's journal replays, and there is nothing left to repair.
+fn has_sound_state(state: &State, events: &[Event<'_>], update: &Update) -> Result<(), Error> {
+    let apart = copy(update.recording.folder())?;
+    let path = apart.path().join(DISK);
+    state.write(events, &File::options().write(true).open(&path).expect("the copy")).expect("the state");
+    let disk = Disk::open(&path)?;
+    disk.replay_journal()?;
+    disk.check_state()
+}
+
+#[test]
+fn machines_go_on_from_any_cut() -> Result<(), Error> {
+    let update = Update::new()?;
+    let (events, base) = (update.recording.events()?, File::open(update.disk()).expect("the disk before"));
+    let progress = update.recording.progress().with_extension("booted");
+    let sample = Sample::new("power cut in an update, booted", progress, BOOTED)?;
+    let mut states = crash::states(&events, &base, sample.seed()).expect("the states");
+    Random::new(sample.seed()).shuffle(&mut states);
+    states.truncate(BOOTS);
+    let mut count = 0;
+    let cases = states.into_iter().map(|state| (state.name(), state)).collect();
+    let check = |state: &State| {
+        count += 1;
+        goes_on(state, &events, &update, count % COMPLETED == 1)
+    };
+    sample.run(cases, check)?.expect_success();
+    Ok(())
+}
+
+fn goes_on(state: &State, events: &[Event<'_>], update: &Update, to_the_end: bool) -> Result<(), Error> {
+    let apart = copy(update.recording.folder())?;
+    let disk = File::options().write(true).open(apart.path().join(DISK)).expect("the copy");
+    state.write(events, &disk).expect("the state");
+
+    let mut machine = Machine::start(machine(apart.path()))?;
+    let phases = machine.wait_for("coracle: boot phases done", Deadline::seconds(BOOT))?;
+    assert!(phases.ends_with("degraded=0"), "{}", machine.console().tail());
+    machine.wait_for("confined: payload: serving", Deadline::seconds(BOOT))?;
+    let running = Operator::of(&machine).ask(Request::Status)?.running.version.to_string();
+    assert!([OLD, NEW].contains(&&*running), "{running} runs");
+    if to_the_end {
+        apply(&machine)?;
+        let report = Operator::of(&machine).wait_until(is_new, Deadline::seconds(UPDATE))?;
+        assert!(report.denied.is_empty(), "{report:#?}");
+    }
+    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
+    Ok(())
+}
