@@ -171,9 +171,11 @@ impl State {
 
     /// The writes from event `first` on that are there, each with the sectors that are.
     fn kept(&self, events: &[Event<'_>], first: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
-        (first..self.cut).filter(|event| self.lost.binary_search(event).is_err()).map(|event| match &self.torn {
-            Some((torn, part)) if *torn == event => (event, part.clone()),
-            _ => (event, 0..sectors(&events[event])),
+        (first..self.cut).filter(|event| self.lost.binary_search(event).is_err()).map(|event| {
+            match &self.torn {
+                Some((torn, part)) if *torn == event => (event, part.clone()),
+                _ => (event, 0..sectors(&events[event])),
+            }
         })
     }
 }
@@ -259,6 +261,27 @@ mod tests {
             [5, 5, 2, 2, 3, 3, 4, 4],
         ];
         assert_eq!(all, expected.iter().map(|state| state.to_vec()).collect());
+    }
+
+    #[test]
+    fn after_all_events_only_what_is_owed_is_sure() {
+        let bytes: Vec<_> = (1..=4).map(|byte| vec![byte; 2 * SECTOR]).collect();
+        let events = [
+            write(0, &bytes[0], Reach::Cache),
+            Event::Flush,
+            write(2, &bytes[1], Reach::Cache),
+            write(4, &bytes[2], Reach::Medium),
+            write(6, &bytes[3], Reach::Cache),
+        ];
+        let mut random = Random::new(7);
+        let found: BTreeSet<_> =
+            (0..500).map(|_| content(&State::after(&events, &mut random), &events)).collect();
+        let firsts = [[0, 0], [2, 0], [2, 2]];
+        let lasts = [[0, 0], [4, 0], [4, 4]];
+        // Only the last that is there is torn.
+        let all = firsts.into_iter().flat_map(|first| lasts.into_iter().map(move |last| (first, last)));
+        let all = all.filter(|(first, last)| *first != [2, 0] || *last == [0, 0]);
+        assert_eq!(found, all.map(|(a, b)| [1, 1, a[0], a[1], 3, 3, b[0], b[1]].to_vec()).collect());
     }
 
     #[test]

@@ -105,3 +105,33 @@ fn forget(stream: &mut UnixStream) -> io::Result<()> {
     }
     stream.set_nonblocking(false)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    fn answered_with(answer: &'static str) -> Result<Report, Error> {
+        let folder = tempfile::tempdir().unwrap();
+        let operator = Operator { socket: folder.path().join("socket") };
+        let listener = UnixListener::bind(&operator.socket).unwrap();
+        let agent = std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let mut line = String::new();
+            BufReader::new(&stream).read_line(&mut line).unwrap();
+            (&stream).write_all(answer.as_bytes()).unwrap();
+            line
+        });
+        let report = operator.ask_within(Request::Hold, Duration::from_secs(5));
+        assert_eq!(agent.join().unwrap(), "{\"verb\":\"hold\"}\n");
+        report
+    }
+
+    #[test]
+    fn a_refusal_and_nonsense_are_told_apart() {
+        let refused = answered_with("{\"error\": \"not now\"}\n").unwrap_err();
+        assert!(matches!(&refused, Error::Refused { why, .. } if why == "not now"), "{refused:?}");
+        assert!(matches!(answered_with("hello\n").unwrap_err(), Error::Operator { .. }));
+        assert!(matches!(answered_with("").unwrap_err(), Error::Operator { .. }));
+    }
+}

@@ -205,7 +205,8 @@ fn release(image: &Image) -> Result<Release, Error> {
     let path = image.file("uki")?;
     let bytes = std::fs::read(&path).map_err(failed("read", &path))?;
     let uki = Uki::parse(&bytes).expect("a UKI");
-    let os_release = uki.section(".osrel").and_then(|text| str::from_utf8(text).ok()).expect("its os-release");
+    let os_release =
+        uki.section(".osrel").and_then(|text| str::from_utf8(text).ok()).expect("its os-release");
     let facts = loader::Facts::of(os_release.trim_end_matches('\0')).expect("facts");
     let version = facts.version.clone().expect("a version");
     Ok(Release { version, root: image.root_hash()?, uki: Sha256::digest(&bytes).into(), facts })

@@ -5,8 +5,9 @@ use std::path::Path;
 
 /// What the device of a recorded disk is told. The log of QEMU 7.2 may mix up zeros that are written by a command of their
 /// own with what is written meanwhile, and what a discarded sector holds is not defined: the disk has neither command, as
-/// many real ones.
-pub(super) const RECORDED_DISK: &str = ",write-cache=on,discard=off,write-zeroes=off";
+/// many real ones. It adds its own pieces to a request's, so one that QEMU merged of several may have more than the host takes,
+/// and fails.
+pub(super) const RECORDED_DISK: &str = ",write-cache=on,discard=off,write-zeroes=off,request-merging=off";
 
 #[derive(Default)]
 pub(super) struct Line {

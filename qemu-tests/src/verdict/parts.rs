@@ -50,7 +50,10 @@ impl Judge<'_> {
             assert!(found.is_some_and(|(_, bytes)| digest(bytes) == *want), "{path} is not as it was");
         }
         if let Some((_, bytes)) = files.iter().find(|(path, _)| path == FALLBACK) {
-            assert!(self.releases.iter().any(|release| release.uki == digest(bytes)), "the fallback is not whole");
+            assert!(
+                self.releases.iter().any(|release| release.uki == digest(bytes)),
+                "the fallback is not whole"
+            );
         } else {
             panic!("the fallback is gone");
         }
@@ -103,7 +106,9 @@ impl Judge<'_> {
         tree.seek(SeekFrom::Start(BLOCK as u64)).expect("the top block");
         tree.read_exact(&mut top).expect("the top block");
         let is_ours = |found: &Superblock| found.salt.as_bytes() == VERITY_SALT;
-        let Some(found) = Superblock::parse(&superblock).ok().filter(is_ours) else { return Found::Root(None) };
+        let Some(found) = Superblock::parse(&superblock).ok().filter(is_ours) else {
+            return Found::Root(None);
+        };
         let root = top_block_hash(found.salt.as_bytes(), &top);
         let sound = verify(&mut data, &mut tree, &root).is_ok();
         Found::Root(Some((RootHash::new(root), sound)))
