@@ -151,6 +151,14 @@ impl State {
         self.cut
     }
 
+    /// Whether these bytes of the disk are torn: a write to them is there in part, and the part ends among them.
+    pub fn tears(&self, events: &[Event<'_>], place: Range<u64>) -> bool {
+        let Some((event, part)) = &self.torn else { return false };
+        let Event::Write { offset, .. } = events[*event] else { return false };
+        let edges = [part.start, part.end].map(|sector| offset + (sector * SECTOR) as u64);
+        edges.into_iter().any(|edge| place.start < edge && edge < place.end)
+    }
+
     /// Makes this state of a disk as it was before the first event.
     ///
     /// # Errors
@@ -304,6 +312,10 @@ mod tests {
     fn a_state_says_what_it_is() {
         let state = State { cut: 9, loss: Loss::Some(2), lost: vec![5, 7], torn: Some((8, 3..8)) };
         assert_eq!(state.name(), "cut-9-some-2");
+        let events = [write(10, &[0; 8 * SECTOR], Reach::Cache); 9];
+        let place = |from: u64, to| from * SECTOR as u64..to * SECTOR as u64;
+        assert!(state.tears(&events, place(12, 14)) && state.tears(&events, place(17, 20)));
+        assert!(!state.tears(&events, place(11, 13)) && !state.tears(&events, place(13, 18)));
         assert_eq!(state.to_string(), "the first 9 events without [5, 7], of 8 only sectors 3..8");
     }
 }
