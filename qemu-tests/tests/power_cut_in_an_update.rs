@@ -5,9 +5,11 @@
 
 use std::fs::{self, File};
 use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
+use coracle_layout::Slot;
 use coracle_layout::partition::Partition;
 use coracle_qemu_tests::crash::{self, State};
 use coracle_qemu_tests::disk::Disk;
@@ -18,7 +20,7 @@ use coracle_qemu_tests::recording::{Recording, key_of};
 use coracle_qemu_tests::releases::{Changes, Repository};
 use coracle_qemu_tests::sample::{Random, Sample};
 use coracle_qemu_tests::verdict::Judge;
-use coracle_qemu_tests::writes::Event;
+use coracle_qemu_tests::writes::{Event, Reach};
 use coracle_qemu_tests::{Config, Deadline, Error, Exit, Machine, Specimen, disk};
 use tempfile::TempDir;
 
@@ -157,6 +159,39 @@ fn every_cut_leaves_a_machine_that_comes_up() -> Result<(), Error> {
         if count % CHECKED == 1 { has_sound_state(state, &events, &update) } else { Ok(()) }
     };
     sample.run(cases, check)?.expect_success();
+    Ok(())
+}
+
+/// The judge is no use if it finds nothing: with one more write, each time to another part of the disk, it does.
+#[test]
+fn what_is_broken_is_found() -> Result<(), Error> {
+    let update = Update::new()?;
+    let (events, base) = (update.recording.events()?, File::open(update.disk()).expect("the disk before"));
+    let disk = Disk::open(&update.disk())?;
+    let garbage = vec![0xa5; 64 << 10];
+    let places = [
+        ("table", 512),
+        ("boot sector", disk.extent(Partition::Esp)?.0),
+        ("running root", disk.extent(Partition::Root(Slot::A))?.0 + 4096),
+        ("running tree", disk.extent(Partition::Verity(Slot::A))?.0),
+        ("new root", disk.extent(Partition::Root(Slot::B))?.0 + 4096),
+        ("new tree", disk.extent(Partition::Verity(Slot::B))?.0),
+        ("boot record", disk.extent(Partition::BootRecord)?.0),
+    ];
+    for (what, offset) in places {
+        let mut events = events.clone();
+        events.push(Event::Write { offset, bytes: &garbage, reach: Reach::Cache });
+        let mut judge = Judge::new(&events, &base, &update.disk(), &[&update.images[0], &update.images[1]])?;
+        let found = catch_unwind(AssertUnwindSafe(|| judge.judge(&State::whole(&events))));
+        assert!(found.is_err(), "nothing was found in the {what}");
+    }
+    // A UKI that has lost what was written of it: every write to the ESP that is as long as a part of one.
+    let is_long = |event: &Event<'_>| matches!(event, Event::Write { bytes, offset, .. } if bytes.len() > 1 << 16 && *offset < 256 << 20);
+    let shorter: Vec<_> = events.iter().filter(|event| !is_long(event)).copied().collect();
+    assert!(shorter.len() < events.len(), "the UKI was written");
+    let mut judge = Judge::new(&shorter, &base, &update.disk(), &[&update.images[0], &update.images[1]])?;
+    let found = catch_unwind(AssertUnwindSafe(|| judge.judge(&State::whole(&shorter))));
+    assert!(found.is_err(), "nothing was found in the UKI");
     Ok(())
 }
 
