@@ -3,6 +3,7 @@
 //! A repository's keys, its port and the images made for it are kept under `build/test/releases/NAME`, because an image has
 //! the first root, the server's certificate and its address in it. What it offers begins anew with each [`Repository`].
 
+mod changes;
 mod server;
 
 use std::fs::{self, File};
@@ -15,6 +16,7 @@ use crate::Error;
 use crate::image::{
     Image, alone, builder, failed, files, kernel_of, key, output, repository, static_programs,
 };
+pub use changes::Changes;
 use server::Server;
 
 /// The packages whose programs are in such an image, and the programs.
@@ -25,43 +27,6 @@ const CHANNEL: &str = "stable";
 /// What the recipe says where the harness says something else.
 const VERSION: &str = "version = \"1.0.0\"";
 const ADDRESS: &str = "https://10.0.2.2:8443/";
-
-/// What a release has that the recipe has not.
-#[derive(Debug, Clone, Default)]
-pub struct Changes {
-    pod: Option<String>,
-    programs: Vec<(String, PathBuf)>,
-    recipe: Vec<(String, String)>,
-}
-
-impl Changes {
-    /// Nothing but its version.
-    pub fn none() -> Self {
-        Self::default()
-    }
-
-    /// This text as the pod's manifest.
-    pub fn pod(self, manifest: &str) -> Self {
-        Self { pod: Some(manifest.to_owned()), ..self }
-    }
-
-    /// This program as `init`.
-    pub fn init(self, path: impl Into<PathBuf>) -> Self {
-        self.program("init", path)
-    }
-
-    /// This program as `init`, `netd` or `updater`.
-    pub fn program(mut self, name: &str, path: impl Into<PathBuf>) -> Self {
-        self.programs.push((name.to_owned(), path.into()));
-        self
-    }
-
-    /// In the recipe `to` in place of `from`, which is there.
-    pub fn recipe(mut self, from: &str, to: &str) -> Self {
-        self.recipe.push((from.to_owned(), to.to_owned()));
-        self
-    }
-}
 
 /// A repository with its keys, served by TLS on the loopback interface: see [`Config::reach_host`](crate::Config::reach_host).
 #[derive(Debug)]
