@@ -28,8 +28,8 @@ use tempfile::TempDir;
 const BOOT: u64 = 240;
 const UPDATE: u64 = 600;
 /// How long judging, and booting, of some states may go on.
-const JUDGED: Duration = Duration::from_secs(60);
-const BOOTED: Duration = Duration::from_secs(100);
+const JUDGED: Duration = Duration::from_secs(40);
+const BOOTED: Duration = Duration::from_secs(45);
 /// How often what is missing and what is torn is drawn anew.
 const DRAWS: u64 = 3;
 /// So many states are booted when all are.
