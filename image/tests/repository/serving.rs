@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use coracle_rollout::Time;
 use coracle_trust::store::Store;
@@ -23,7 +23,9 @@ pub struct Serving {
 
 impl Serving {
     pub fn new(place: &Place, more: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_coracle"));
+        // A shell that runs the tests in the background leaves them without interrupts, and what they start.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=INT", env!("CARGO_BIN_EXE_coracle")]);
         command.args(["serve", "repo", "--listen", "127.0.0.1:0"]).args(more);
         let mut child = command.current_dir(place.path("")).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
@@ -157,5 +159,12 @@ fn an_interrupt_ends_it() {
     let mut serving = Serving::new(&place, &[]);
     let pid = serving.child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
-    assert!(!serving.child.wait().unwrap().success());
+    let until = Instant::now() + Duration::from_secs(10);
+    let ended = loop {
+        match serving.child.try_wait().unwrap() {
+            None if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
+            ended => break ended,
+        }
+    };
+    assert!(ended.is_some_and(|status| !status.success()), "{ended:?}");
 }
