@@ -1,11 +1,11 @@
 //! A machine's update agent, asked over the socket that its hypervisor made for it.
 
-use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
-use std::os::unix::net::UnixStream;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use coracle_rollout::operator::{Answer, MAX_ANSWER, Report, Request};
+use coracle_operator::Error as Asked;
+use coracle_rollout::operator::{Answer, Report, Request};
 
 /// The agent answers from its loop; a machine that has just booted has none yet.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -47,46 +47,24 @@ pub enum Error {
 /// # Errors
 /// [`Error`].
 pub fn ask(socket: &Path, request: Request) -> Result<Report, Error> {
-    let failed = |source: io::Error| match source.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => Error::Silent { socket: socket.to_owned() },
-        _ => Error::Socket { socket: socket.to_owned(), source },
-    };
-    let mut stream = UnixStream::connect(socket).map_err(failed)?;
-    forget(&mut stream).map_err(failed)?;
-    stream
-        .set_read_timeout(Some(PATIENCE))
-        .and_then(|()| stream.set_write_timeout(Some(PATIENCE)))
-        .map_err(failed)?;
-    let answer = |source| Error::Answer { socket: socket.to_owned(), source };
-    let mut line = serde_json::to_vec(&request).map_err(answer)?;
-    line.push(b'\n');
-    stream.write_all(&line).map_err(failed)?;
-    let mut line = Vec::new();
-    BufReader::new(stream).take(MAX_ANSWER as u64).read_until(b'\n', &mut line).map_err(failed)?;
-    match serde_json::from_slice(&line).map_err(answer)? {
+    let socket_of = || socket.to_owned();
+    let answer = coracle_operator::ask(socket, request, PATIENCE).map_err(|error| match error {
+        Asked::Socket(source) if matches!(source.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            Error::Silent { socket: socket_of() }
+        }
+        Asked::Socket(source) => Error::Socket { socket: socket_of(), source },
+        Asked::Answer(source) => Error::Answer { socket: socket_of(), source },
+    })?;
+    match answer {
         Answer::Ok(report) => Ok(*report),
         Answer::Error(why) => Err(Error::Refused(why)),
     }
 }
 
-/// What was answered to somebody who did not wait for it.
-fn forget(stream: &mut UnixStream) -> io::Result<()> {
-    stream.set_nonblocking(true)?;
-    let mut old = [0; 4096];
-    loop {
-        match stream.read(&mut old) {
-            Ok(0) => break,
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(error) => return Err(error),
-        }
-    }
-    stream.set_nonblocking(false)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{BufRead as _, BufReader, Write as _};
     use std::os::unix::net::UnixListener;
 
     fn answered_with(answer: &'static str) -> Result<Report, Error> {

@@ -66,21 +66,6 @@ pub(crate) fn console(text: &str) {
     }
 }
 
-/// An error with its causes, on one line.
-pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
-}
-
 /// Someone must act.
 macro_rules! error {
     ($($arg:tt)*) => { $crate::log::line($crate::log::Level::Error, format_args!($($arg)*)) };
@@ -93,4 +78,5 @@ macro_rules! warning {
 macro_rules! info {
     ($($arg:tt)*) => { $crate::log::line($crate::log::Level::Info, format_args!($($arg)*)) };
 }
+pub(crate) use coracle_log::Chain;
 pub(crate) use {error, info, warning};

@@ -1,11 +1,10 @@
 //! A machine's update agent, asked over the machine's own socket.
 
-use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use coracle_rollout::operator::{Answer, MAX_ANSWER};
+use coracle_rollout::operator::Answer;
 pub use coracle_rollout::operator::{Report, Request};
 
 use crate::{Deadline, Error, Machine};
@@ -79,36 +78,16 @@ impl Operator {
 }
 
 fn ask(socket: &Path, request: Request, patience: Duration) -> io::Result<Answer> {
-    let mut stream = UnixStream::connect(socket)?;
-    forget(&mut stream)?;
-    stream.set_read_timeout(Some(patience))?;
-    stream.set_write_timeout(Some(patience))?;
-    let mut line = serde_json::to_vec(&request)?;
-    line.push(b'\n');
-    stream.write_all(&line)?;
-    let mut line = Vec::new();
-    BufReader::new(stream).take(MAX_ANSWER as u64).read_until(b'\n', &mut line)?;
-    Ok(serde_json::from_slice(&line)?)
-}
-
-/// What was answered to somebody who did not wait for it.
-fn forget(stream: &mut UnixStream) -> io::Result<()> {
-    stream.set_nonblocking(true)?;
-    let mut old = [0; 4096];
-    loop {
-        match stream.read(&mut old) {
-            Ok(0) => break,
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(error) => return Err(error),
-        }
-    }
-    stream.set_nonblocking(false)
+    coracle_operator::ask(socket, request, patience).map_err(|error| match error {
+        coracle_operator::Error::Socket(source) => source,
+        coracle_operator::Error::Answer(source) => source.into(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{BufRead as _, BufReader, Write as _};
     use std::os::unix::net::UnixListener;
 
     fn answered_with(answer: &'static str) -> Result<Report, Error> {

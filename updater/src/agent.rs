@@ -253,24 +253,24 @@ impl Agent {
     fn take(&mut self, message: Message) {
         match message {
             Message::Act { number, event } => {
-                if self.doing.as_ref().is_some_and(|doing| doing.number == number) {
-                    self.trouble = act::heard(&event).or(self.trouble);
-                    if matches!(
-                        event,
-                        Event::Trouble(Trouble::Unreachable { .. } | Trouble::Corrupt | Trouble::Missing)
-                    ) {
+                if !self.is_under_way(number) {
+                    return;
+                }
+                if let Event::Trouble(trouble) = event {
+                    self.trouble = Some(trouble);
+                    if matches!(trouble, Trouble::Unreachable { .. } | Trouble::Corrupt | Trouble::Missing) {
                         self.mirror = self.mirror.wrapping_add(1);
                     }
-                    if !self.happened(event) {
-                        self.again_at = Some(Instant::now() + AGAIN);
-                    }
                 }
-            }
-            Message::Later { number } => {
-                if self.doing.as_ref().is_some_and(|doing| doing.number == number) {
+                if !self.happened(event) {
                     self.again_at = Some(Instant::now() + AGAIN);
                 }
             }
+            Message::Later { number } if self.is_under_way(number) => {
+                self.again_at = Some(Instant::now() + AGAIN);
+            }
+            // Of an act that another one has replaced.
+            Message::Later { .. } => {}
             Message::Polled(answer, sure) => self.answered(answer, sure),
             Message::Operator { request, reply } => {
                 let answer = self.order(request);
@@ -281,12 +281,16 @@ impl Agent {
         }
     }
 
+    fn is_under_way(&self, number: u64) -> bool {
+        self.doing.as_ref().is_some_and(|doing| doing.number == number)
+    }
+
     /// Asks the repository, in a thread.
     fn ask(&mut self) {
         let addresses = &self.tools.settings.repositories;
         let Some(address) = addresses.get(self.poll.endpoint(addresses.len())).cloned() else { return };
         let (poller, last, to) = (self.poller.clone(), self.polled.clone(), self.tools.to.clone());
-        let (sure, tools, failures) = (self.sure, self.tools.clone(), self.clock_failures);
+        let (sure, settings, failures) = (self.sure, Arc::clone(&self.tools.settings), self.clock_failures);
         self.repository.address.clone_from(&address);
         let asked = std::thread::Builder::new().name("poll".to_owned()).spawn(move || {
             let (sure, clock_error) = match poller.set_clock() {
@@ -298,7 +302,7 @@ impl Agent {
             };
             let answer = match clock_error {
                 Some(error) if sure == Sure::No && failures < CLOCK_PATIENCE => Err(error),
-                _ => poller.ask(&address, last.as_ref(), clock(&tools.settings, sure)),
+                _ => poller.ask(&address, last.as_ref(), clock(&settings, sure)),
             };
             // The agent ends.
             let _ = to.send(Message::Polled(answer, sure));

@@ -5,27 +5,21 @@ use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use coracle_fetch::serve::{self, Options, serve};
 use coracle_layout::paths;
 use coracle_rollout::Settings;
 use coracle_rollout::settings::BadSettings;
 
+use crate::file::{self, failed};
+
 /// Why it does not begin, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file, or the socket.
-    #[error("{operation} {}", path.display())]
-    File {
-        /// What was to be done.
-        operation: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] file::Failed),
     /// The image's settings cannot be used.
     #[error("read the image's settings")]
     Settings(#[source] BadSettings),
@@ -54,7 +48,9 @@ pub fn run() -> Result<Infallible, Error> {
     let options = Options { authorities, proxy: settings.proxy, ..Options::default() };
     let socket = Path::new(paths::FETCH);
     match fs::remove_file(socket) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("remove", socket)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(failed("remove", socket)(error).into());
+        }
         _ => {}
     }
     let listener = UnixListener::bind(socket).map_err(failed("listen at", socket))?;
@@ -62,9 +58,4 @@ pub fn run() -> Result<Infallible, Error> {
     fs::set_permissions(socket, Permissions::from_mode(0o660)).map_err(failed("open", socket))?;
     serve(listener, options).map_err(Error::Serve)?;
     Err(Error::Ended)
-}
-
-fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::File { operation, path, source }
 }

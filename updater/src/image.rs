@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use coracle_ops::{Applier, Header, MAX_BODY, ReadAt, Request};
 use sha2::{Digest, Sha256};
 
+use crate::file::{self, failed};
 use crate::slot::Bodies;
 
 /// Bytes that are read at a time.
@@ -27,16 +28,8 @@ const PIECE: usize = 256 << 10;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file, or its folder.
-    #[error("{operation} {}", path.display())]
-    File {
-        /// What was to be done.
-        operation: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] file::Failed),
     /// The bytes do not come.
     #[error("fetch the body of operation {op}")]
     Fetch {
@@ -79,8 +72,8 @@ impl Images {
         let path = self.path();
         match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(failed("open", &path)(source)),
-            Ok(file) => digest(&file).map(Some).map_err(failed("read", &path)),
+            Err(source) => Err(failed("open", &path)(source).into()),
+            Ok(file) => Ok(Some(digest(&file).map_err(failed("read", &path))?)),
         }
     }
 
@@ -92,7 +85,7 @@ impl Images {
         for path in [self.path(), self.part()] {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(failed("remove", &path)(error));
+                    return Err(failed("remove", &path)(error).into());
                 }
                 _ => {}
             }
@@ -121,7 +114,7 @@ impl Images {
         });
         match &made {
             Ok(()) => {}
-            Err(Error::Fetch { .. } | Error::File { .. } | Error::Apply(coracle_ops::Error::Body { .. })) => {
+            Err(Error::Fetch { .. } | Error::File(_) | Error::Apply(coracle_ops::Error::Body { .. })) => {
                 return made;
             }
             Err(_) => {
@@ -139,7 +132,8 @@ impl Images {
     }
 
     fn sync(&self) -> Result<(), Error> {
-        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", &self.folder))
+        let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
+        Ok(synced.map_err(failed("sync", &self.folder))?)
     }
 }
 
@@ -153,7 +147,8 @@ fn apply(
     let mut applier = Applier::new(header, source);
     let write = |applier: &mut Applier<'_, _>, op: usize, body: &[u8]| {
         let output = applier.apply(op, body, file).map_err(Error::Apply)?;
-        file.write_all_at(output.bytes, output.at).map_err(failed("write", path))
+        file.write_all_at(output.bytes, output.at)
+            .map_err(|source| Error::from(failed("write", path)(source)))
     };
     let mut first = header.ops().len();
     let mut output = Vec::new();
@@ -198,11 +193,6 @@ pub(crate) fn digest(mut file: &File) -> io::Result<[u8; 32]> {
         }
         digest.update(bytes);
     }
-}
-
-fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::File { operation, path, source }
 }
 
 #[cfg(test)]

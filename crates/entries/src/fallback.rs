@@ -35,6 +35,19 @@ impl Fallback {
         Dir::open(&esp_root.join(EFI)).map(|efi| Self { efi })
     }
 
+    /// Whether there is one. Its bytes are not read.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn is_there(&self) -> Result<bool, Error> {
+        let Some(folder) = self.efi.subfolder(FOLDER.file)? else { return Ok(false) };
+        match folder.open_file(FILE.file, OFlags::RDONLY) {
+            Ok(_) => Ok(true),
+            Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What is there, read past every cache; `None` without a fallback.
     ///
     /// # Errors
@@ -93,10 +106,11 @@ mod tests {
         assert!(matches!(Fallback::open(esp.path()), Err(Error::File { operation: "open", .. })));
         std::fs::create_dir_all(esp.path().join("EFI/Linux")).unwrap();
         let fallback = Fallback::open(esp.path()).unwrap();
-        assert_eq!(fallback.digest().unwrap(), None);
+        assert_eq!((fallback.digest().unwrap(), fallback.is_there().unwrap()), (None, false));
         std::fs::create_dir(esp.path().join("EFI/coracle")).unwrap();
-        assert_eq!(fallback.digest().unwrap(), None);
+        assert_eq!((fallback.digest().unwrap(), fallback.is_there().unwrap()), (None, false));
         std::fs::write(esp.path().join("EFI/coracle/fallback.efi"), "uki").unwrap();
+        assert!(fallback.is_there().unwrap());
         assert_eq!(fallback.digest().unwrap().map(|content| content.len), Some(3));
     }
 

@@ -4,6 +4,8 @@
 //! The first occurrence of a word counts here: the signed part of the command line stands in front, so that
 //! nothing appended later can replace it.
 
+use std::time::Duration;
+
 /// `roothash=HEX`: the root to boot. Stage 1 opens the slot that holds it.
 pub const ROOT_HASH: &str = "roothash";
 /// `rootwait=SECONDS`: how long stage 1 waits for the disk, as the kernel spells it for its own root.
@@ -19,6 +21,8 @@ pub const STATE_RECOVER: &str = "recover";
 pub const STATE_VOLATILE: &str = "volatile";
 /// `coracle.deadline=SECONDS`: until when a boot must be good. Only an entry on trial that is not good by then restarts.
 pub const DEADLINE: &str = "coracle.deadline";
+/// What [`DEADLINE`] is where nobody says it.
+pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(300);
 /// `systemd.hostname=NAME`, as systemd spells it.
 pub const HOST_NAME: &str = "systemd.hostname";
 /// `ip=dhcp` or `ip=ADDRESS::GATEWAY:NETMASK:HOST:DEVICE:none`, as the kernel's nfsroot document spells it.

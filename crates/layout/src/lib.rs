@@ -6,12 +6,14 @@
 pub mod boot_record;
 pub mod cmdline;
 pub mod control;
+mod pairs;
 pub mod partition;
 pub mod paths;
 mod root_hash;
 mod slot;
 mod version;
 
+pub use pairs::pairs;
 pub use root_hash::{BadRootHash, RootHash};
 pub use slot::Slot;
 pub use version::{BadVersion, OsVersion};

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, time::Duration};
 use coracle_layout::{
     RootHash,
     cmdline::{self, Cmdline},
-    paths,
+    pairs, paths,
 };
 
 use coracle_uki::Assessment;
@@ -15,9 +15,6 @@ use crate::{
     disk::{Devices, Disk},
     watchdog::Watchdog,
 };
-
-/// Unless the command line says otherwise: how long all of the boot may take.
-const DEFAULT_DEADLINE: Duration = Duration::from_secs(300);
 
 /// Whether workloads run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +62,7 @@ impl Machine {
         Self {
             mode: Mode::Normal,
             on_state_failure: OnStateFailure::Recover,
-            deadline: DEFAULT_DEADLINE,
+            deadline: cmdline::DEFAULT_DEADLINE,
             host_name: None,
             root: None,
             facts: BTreeMap::new(),
@@ -115,15 +112,6 @@ pub(super) fn read_facts(machine: &mut Machine) -> Result<(), Error> {
     Ok(())
 }
 
-/// `key=value` lines, with the double quotes around a value taken off.
-fn pairs(text: &str) -> BTreeMap<String, String> {
-    let pair = |line: &str| {
-        let (key, value) = line.split_once('=')?;
-        Some((key.to_owned(), value.trim_matches('"').to_owned()))
-    };
-    text.lines().filter_map(pair).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,7 +121,7 @@ mod tests {
         let mut machine = Machine::new();
         machine.take_command_line("quiet");
         assert_eq!(machine.on_state_failure, OnStateFailure::Recover);
-        assert_eq!((machine.deadline, machine.root), (DEFAULT_DEADLINE, None));
+        assert_eq!((machine.deadline, machine.root), (cmdline::DEFAULT_DEADLINE, None));
         let hash = RootHash::new([7; 32]);
         machine.take_command_line(&format!(
             "roothash={hash} coracle.state=volatile coracle.deadline=90 systemd.hostname=edge"
@@ -143,13 +131,5 @@ mod tests {
         assert_eq!(machine.host_name.as_deref(), Some("edge"));
         machine.take_command_line("coracle.deadline=soon coracle.state=maybe");
         assert_eq!(machine.deadline, Duration::from_secs(90), "nonsense changes nothing");
-    }
-
-    #[test]
-    fn facts_are_read_line_by_line() {
-        let facts = pairs("slot=A\ndisk=/dev/vda\n\nno value\nIMAGE_VERSION=\"1.2.3\"\n");
-        assert_eq!(facts.get("disk").map(String::as_str), Some("/dev/vda"));
-        assert_eq!(facts.get("IMAGE_VERSION").map(String::as_str), Some("1.2.3"));
-        assert_eq!(facts.len(), 3);
     }
 }

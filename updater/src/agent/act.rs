@@ -1,14 +1,14 @@
 //! The acts of an update, one after the other in a thread of their own.
 
 mod entry;
-mod install;
+pub(crate) mod install;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use coracle_layout::{RootHash, control, paths};
+use coracle_layout::{control, paths};
 use coracle_log::{Chain, error, warning};
 use coracle_rollout::machine::{Act, Event, Form, Job, Trouble};
 use coracle_rollout::manifest::Files;
@@ -256,27 +256,4 @@ impl Work {
 pub(crate) fn waiting() -> Result<Option<Digest>, Error> {
     let images = Images::in_folder(Path::new(paths::STATE_UPDATER));
     Ok(images.digest().map_err(Error::Image)?.map(Digest::new))
-}
-
-/// What the other slot holds; nothing where it cannot be read.
-pub(crate) fn content(tools: &Tools) -> Result<Option<RootHash>, Error> {
-    let work = Work {
-        number: 0,
-        act: Act::Rest { until: None },
-        job: None,
-        polled: None,
-        mirror: 0,
-        patience: None,
-        tools: tools.clone(),
-        stop: Stop::default(),
-    };
-    work.target()?.content().map_err(Error::Slot)
-}
-
-/// Troubles that the operator hears of in the status.
-pub(crate) fn heard(event: &Event) -> Option<Trouble> {
-    match event {
-        Event::Trouble(trouble) => Some(*trouble),
-        _ => None,
-    }
 }

@@ -9,6 +9,7 @@ use coracle_rollout::settings::BadSettings;
 use coracle_trust::transport::Fault;
 
 use super::download;
+use crate::file;
 use crate::image;
 use crate::slot::{self, Remedy};
 
@@ -16,16 +17,8 @@ use crate::slot::{self, Remedy};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file, or a folder, or a mount.
-    #[error("{operation} {}", path.display())]
-    File {
-        /// What was to be done.
-        operation: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// The cause.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] file::Failed),
     /// The image's settings cannot be used.
     #[error("read the image's settings")]
     Settings(#[source] BadSettings),
@@ -140,8 +133,8 @@ pub enum Error {
 impl Error {
     /// For `map_err` on calls of the system.
     pub(crate) fn file(operation: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.as_ref().to_owned();
-        move |source| Self::File { operation, path, source }
+        let failed = file::failed(operation, path);
+        move |source| failed(source).into()
     }
 
     /// What it means for the update under way.
@@ -169,7 +162,7 @@ impl Error {
                 Trouble::Corrupt
             }
             Self::StateFull => Trouble::StateFull,
-            Self::Image(image::Error::File { source, .. }) if source.kind() == io::ErrorKind::StorageFull => {
+            Self::Image(image::Error::File(failed)) if failed.source.kind() == io::ErrorKind::StorageFull => {
                 Trouble::StateFull
             }
             Self::UkiRoot { .. } | Self::Uki { .. } => Trouble::Signature,

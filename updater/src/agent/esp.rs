@@ -155,9 +155,9 @@ impl Esp {
 
     /// Makes what runs the fallback, where there is none yet.
     pub fn has_fallback(&self, running: OsVersion) -> Result<(), Error> {
-        match Fallback::open(&self.at).and_then(|fallback| fallback.digest()).map_err(Error::Entries)? {
-            Some(_) => Ok(()),
-            None => self.keep_fallback(running),
+        match Fallback::open(&self.at).and_then(|fallback| fallback.is_there()).map_err(Error::Entries)? {
+            true => Ok(()),
+            false => self.keep_fallback(running),
         }
     }
 

@@ -10,11 +10,10 @@ use coracle_layout::{RootHash, control, partition::Partition, paths};
 use coracle_log::{Chain, error, info, warning};
 use coracle_rollout::Time;
 use coracle_rollout::deny::{Class, MAX_REASON};
-use coracle_rollout::machine::{Boot, Entry, Facts, Journal, SlotContent, State, Trial, UkiContent};
-
+use coracle_rollout::machine::{Boot, Entry, Facts, Journal, SlotContent, State, UkiContent};
 use rustix::fs::{FlockOperation, flock};
 
-use super::act::{self, Tools};
+use super::act::{self, Tools, install};
 use super::esp::Esp;
 use super::machine::Machine;
 use super::{Error, Sure, firmware};
@@ -60,7 +59,7 @@ pub(super) fn gather(tools: &Tools, journal: &Journal, now: Time) -> Result<Fact
         let esp = Esp::look(machine)?;
         (esp.standing(&running)?, esp.other(running.system.version)?)
     };
-    let slot = match act::content(tools) {
+    let slot = match install::target(machine).and_then(|target| target.content().map_err(Error::Slot)) {
         Ok(Some(root)) => SlotContent::Sealed(root),
         Ok(None) => SlotContent::Poisoned,
         Err(error) => {
@@ -86,15 +85,11 @@ pub(super) fn gather(tools: &Tools, journal: &Journal, now: Time) -> Result<Fact
 fn tried(state: &State) -> Option<RootHash> {
     match state {
         State::Probation { trial } | State::Blessing { trial } | State::RolledBack { trial } => {
-            Some(root(trial))
+            Some(trial.system.root)
         }
         State::Releasing { then, .. } => tried(then),
         state => state.job().map(|job| job.system().root),
     }
-}
-
-fn root(trial: &Trial) -> RootHash {
-    trial.system.root
 }
 
 /// How the last boots of a root failed, as the boot record and the crash records tell.

@@ -1,19 +1,16 @@
 //! The machine as it runs: what stage 1 found, which partition is where, what the image says of itself.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use coracle_layout::{RootHash, Slot, cmdline, cmdline::Cmdline, partition::Partition, paths};
+use coracle_layout::{RootHash, Slot, cmdline, cmdline::Cmdline, pairs, partition::Partition, paths};
 use coracle_rollout::machine::{Entry, Running};
 use coracle_rollout::{Epoch, Settings, System};
 use coracle_uki::Assessment;
 
 use super::Error;
 
-/// Unless the command line says otherwise: as PID 1 has it.
-const DEADLINE: Duration = Duration::from_secs(300);
 /// The unit of sysfs, whatever the blocks of the disk.
 const UNIT: u64 = 512;
 
@@ -68,7 +65,7 @@ impl Machine {
         let line = Cmdline::new(&line);
         let root = line.value(cmdline::ROOT_HASH).and_then(|hash| hash.parse().ok());
         let seconds = line.value(cmdline::DEADLINE).and_then(|seconds| seconds.parse().ok());
-        let deadline = seconds.map_or(DEADLINE, Duration::from_secs);
+        let deadline = seconds.map_or(cmdline::DEFAULT_DEADLINE, Duration::from_secs);
         let machine = Self::from_facts(
             &read(paths::STAGE1_FACTS)?,
             &read("/usr/lib/os-release")?,
@@ -103,7 +100,7 @@ impl Machine {
         Ok(Self {
             running: Running { slot, system, epoch },
             entry,
-            deadline: DEADLINE,
+            deadline: cmdline::DEFAULT_DEADLINE,
             disk: disk.strip_prefix("/dev/").unwrap_or(disk).to_owned(),
             sys: "/sys/class/block".into(),
             dev: "/dev".into(),
@@ -148,15 +145,6 @@ impl Machine {
         let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
         text.trim().parse().map_err(|_| Error::Fact { name: file })
     }
-}
-
-/// `key=value` lines, with the double quotes around a value taken off.
-fn pairs(text: &str) -> BTreeMap<String, String> {
-    let pair = |line: &str| {
-        let (key, value) = line.split_once('=')?;
-        Some((key.to_owned(), value.trim_matches('"').to_owned()))
-    };
-    text.lines().filter_map(pair).collect()
 }
 
 #[cfg(test)]

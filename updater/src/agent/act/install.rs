@@ -14,6 +14,7 @@ use super::Work;
 use crate::agent::Error;
 use crate::agent::download::Download;
 use crate::agent::esp::{Esp, root_of};
+use crate::agent::machine::Machine;
 use crate::keep::{Kept, Store};
 use crate::slot::{self, PartitionDevice, Target, checkpoint_in};
 
@@ -30,7 +31,7 @@ impl Work {
         let running = machine.running.system.version;
         let blocks = DataBlocks::new(offer.root.bytes / BLOCK as u64)
             .map_err(|source| Error::Slot(slot::Error::Tree(source)))?;
-        let target = self.target()?;
+        let target = target(machine)?;
         target.fits(blocks).map_err(Error::Slot)?;
         let images = self.images();
         images.remove().map_err(Error::Image)?;
@@ -63,7 +64,7 @@ impl Work {
         let job = slot::Job::new(&header, root, running).map_err(Error::Slot)?;
         let store = self.checkpoint()?;
         let source = self.running_root()?;
-        let poisoned = self.target()?.plan(&job).and_then(|planned| planned.begin(&store));
+        let poisoned = target(&self.tools.machine)?.plan(&job).and_then(|planned| planned.begin(&store));
         let poisoned = poisoned.map_err(Error::Slot)?;
         info!("slot is written form={form:?} from_op={} ops={}", poisoned.done(), header.ops().len());
         let progress = |done: usize| self.tell(Event::Checkpoint(u32::try_from(done).unwrap_or(u32::MAX)));
@@ -89,7 +90,8 @@ impl Work {
         };
         let job =
             slot::Job::new(&header, root, self.tools.machine.running.system.root).map_err(Error::Slot)?;
-        let sealed = self.target()?.plan(&job).map_err(Error::Slot)?.written().seal(&self.checkpoint()?);
+        let sealed =
+            target(&self.tools.machine)?.plan(&job).map_err(Error::Slot)?.written().seal(&self.checkpoint()?);
         let sealed = sealed.map_err(Error::Slot)?;
         info!("slot holds the new root slot={} root={}", sealed.slot, sealed.root);
         Ok(Event::Verified(sealed.root))
@@ -131,20 +133,6 @@ impl Work {
         Ok(Event::Fetched(uki.sha256))
     }
 
-    pub(super) fn target(&self) -> Result<Target<PartitionDevice>, Error> {
-        let machine = &self.tools.machine;
-        let mut nodes = Vec::new();
-        for slot in [Slot::A, Slot::B] {
-            for which in [Partition::Root(slot), Partition::Verity(slot)] {
-                nodes.push((which, machine.node(which)?));
-            }
-        }
-        let node = |which| {
-            nodes.iter().find(|(of, _)| *of == which).map(|(_, node)| node.clone()).unwrap_or_default()
-        };
-        Target::open(machine.running.slot, node).map_err(Error::Slot)
-    }
-
     /// What runs, through dm-verity: the device that `/` is mounted from.
     pub(super) fn running_root(&self) -> Result<File, Error> {
         use std::os::unix::fs::MetadataExt;
@@ -177,6 +165,19 @@ impl Work {
     pub(super) fn checkpoint(&self) -> Result<Kept, Error> {
         checkpoint_in(Path::new(paths::STATE_UPDATER)).map_err(Error::file("open", paths::STATE_UPDATER))
     }
+}
+
+/// The slot that does not run.
+pub(crate) fn target(machine: &Machine) -> Result<Target<PartitionDevice>, Error> {
+    let mut nodes = Vec::new();
+    for slot in [Slot::A, Slot::B] {
+        for which in [Partition::Root(slot), Partition::Verity(slot)] {
+            nodes.push((which, machine.node(which)?));
+        }
+    }
+    let node =
+        |which| nodes.iter().find(|(of, _)| *of == which).map(|(_, node)| node.clone()).unwrap_or_default();
+    Target::open(machine.running.slot, node).map_err(Error::Slot)
 }
 
 fn header_in(folder: &Path) -> std::io::Result<Kept> {
