@@ -9,7 +9,7 @@ use std::{
 
 use coracle_layout::{
     RootHash,
-    boot_record::{BootRecord, COPY_LEN, COPY_STRIDE},
+    boot_record::{BootRecord, COPY_LEN, COPY_STRIDE, Evidence},
     partition::Partition,
 };
 
@@ -43,24 +43,32 @@ impl Record {
     }
 }
 
-/// Notes that this boot came to a good end. A machine that cannot has worse troubles: it is logged.
+/// Notes that this boot came to a good end.
 pub(crate) fn good(machine: &Machine) {
+    note(machine, "cleared", BootRecord::good);
+}
+
+/// Notes that this boot did not prove itself in time.
+pub(crate) fn missed(machine: &Machine, reason: &str) {
+    note(machine, "notes a failure", |known, root| known.fail(root, Evidence::Deadline, reason));
+}
+
+/// A machine that cannot note it has worse troubles: it is logged.
+fn note(machine: &Machine, what: &str, change: impl FnOnce(&mut BootRecord, RootHash)) {
     let Some(root) = machine.root else { return };
-    if let Err(error) = clear(machine, root) {
-        warning!("boot record not cleared error={:?}", Chain(&error).to_string());
+    match write(machine, |known| change(known, root)) {
+        Ok(()) => info!("boot record {what} root={root}"),
+        Err(error) => warning!("boot record not written error={:?}", Chain(&error).to_string()),
     }
 }
 
-fn clear(machine: &Machine, root: RootHash) -> Result<(), Error> {
+fn write(machine: &Machine, change: impl FnOnce(&mut BootRecord)) -> Result<(), Error> {
     let disk = machine.disk()?;
     let path = &disk.partition(Partition::BootRecord)?.path;
-    let failed = Error::os("write the boot record on", path.to_string_lossy());
     let mut record =
         Record::open(path).map_err(Error::os("read the boot record on", path.to_string_lossy()))?;
-    record.known.good(root);
-    record.write().map_err(failed)?;
-    info!("boot record cleared root={root}");
-    Ok(())
+    change(&mut record.known);
+    record.write().map_err(Error::os("write the boot record on", path.to_string_lossy()))
 }
 
 #[cfg(test)]

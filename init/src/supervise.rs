@@ -371,16 +371,35 @@ impl Supervisor {
         if self.ending.is_some() || self.assessment == Assessment::Good {
             return;
         }
-        let late = self.units.iter().filter(|unit| !unit.unit.is_settled(now)).count();
-        let next = self.assessment.next(self.proof, now, late == 0);
+        let is_settled = self.units.iter().all(|unit| unit.unit.is_settled(now));
+        let next = self.assessment.next(self.proof, now, is_settled);
         if next == Assessment::Good {
             self.prove(now);
         } else if next != self.assessment {
             self.assessment = next;
-            error!("boot deadline missed units={late} deadline={}s", self.machine.deadline.as_secs());
+            let why = self.late(now);
+            error!("boot deadline missed why={why:?} deadline={}s", self.machine.deadline.as_secs());
             if self.machine.is_on_trial() {
-                self.end(How::Reboot, "an entry on trial that missed its deadline");
+                self.fail(&why);
             }
+        }
+    }
+
+    /// This boot did not prove itself: what boots next has to know.
+    fn fail(&mut self, why: &str) {
+        self.assessment = Assessment::Missed;
+        record::missed(&self.machine, why);
+        self.end(How::Reboot, "this boot did not prove itself");
+    }
+
+    /// Who has not settled yet.
+    fn late(&self, now: Duration) -> String {
+        let late = self.units.iter().filter(|unit| !unit.unit.is_settled(now));
+        let names: Vec<_> = late.map(|unit| unit.plan.name.as_str()).collect();
+        match (names.is_empty(), self.proof) {
+            (true, Proof::Word) => "the updater does not find it good".to_owned(),
+            (true, _) => "its state is missing".to_owned(),
+            (false, _) => format!("not settled: {}", names.join(", ")),
         }
     }
 

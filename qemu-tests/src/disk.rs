@@ -208,6 +208,24 @@ impl Disk {
         copied([copy.path().as_ref(), entry.as_ref()])
     }
 
+    /// Fills the ESP until so many bytes are free, or a little more.
+    ///
+    /// # Errors
+    /// [`Error::NoPartition`], [`Error::Run`], [`Error::Program`] of `mdir` and `mcopy`, [`Error::File`] of what fills it.
+    pub fn fill_esp(&self, left: u64) -> Result<(), Error> {
+        let esp = self.esp()?;
+        let listing = successful(Command::new("mdir").args(["-i", &esp, "::/"]))?;
+        let listing = String::from_utf8_lossy(&listing.stdout).into_owned();
+        let free = listing.lines().rev().find_map(|line| line.trim().strip_suffix("bytes free"));
+        let digits: String = free.unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
+        let free: u64 = digits.parse().unwrap_or_default();
+        let temporary = std::env::temp_dir();
+        let failed = |source| Error::File { operation: "fill a file in", path: temporary.clone(), source };
+        let filler = tempfile::NamedTempFile::new_in(&temporary).map_err(failed)?;
+        filler.as_file().set_len(free.saturating_sub(left)).map_err(failed)?;
+        successful(Command::new("mcopy").args(["-i", &esp]).arg(filler.path()).arg("::/filler")).map(drop)
+    }
+
     /// The ESP in the words of mtools.
     fn esp(&self) -> Result<String, Error> {
         Ok(format!("{}@@{}", self.path.display(), self.extent(Partition::Esp)?.0))

@@ -115,6 +115,8 @@ fn an_entry_on_trial_whose_workload_is_sick_restarts() -> Result<(), Error> {
     assert_eq!(machine.wait_exit(Deadline::seconds(BOOT))?, Exit::Reset);
     let entries = specimen.disk()?.boot_entries()?;
     assert_eq!(entries, ["coracle_0.1.0+2-1.efi"], "the loader counted the boot");
-    assert_eq!(failure(&specimen)?.0, 1);
+    let (attempts, failure) = failure(&specimen)?;
+    assert_eq!(attempts, 1);
+    assert!(matches!(failure, Some((Evidence::Deadline, reason)) if reason.starts_with("not settled: ")));
     Ok(())
 }

@@ -31,12 +31,13 @@ use coracle_fetch::Remote;
 use coracle_layout::{control, paths};
 use coracle_log::{Chain, error, info, warning};
 use coracle_rollout::machine::{
-    Act, Aside, Config, Context, Event, Journal, State, Trouble, Workloads, step,
+    Act, Aside, Config, Context, Entry, Event, Journal, State, Trouble, Workloads, step,
 };
 use coracle_rollout::operator::{Answer, Repository, Request};
 use coracle_rollout::poll::Poll;
 use coracle_rollout::{System, Time};
 
+use crate::forms::{self, Forms};
 use crate::keep::{Kept, Store};
 use act::{Around, Doing, Tools};
 use config::{clock, config, jitter};
@@ -46,6 +47,10 @@ use machine::{Image, Machine};
 use network::Network;
 use pid1::Pid1;
 use poll::{Polled, Poller};
+
+/// The form in which this program keeps its state. What a form says of each file never changes: who needs another says so in a new one,
+/// with its migration, and every system is left with what it reads.
+pub const FORMS: Forms = Forms { current: 1, migrations: &[] };
 
 /// The loop looks at its times at least that often: the clock may be set.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -81,7 +86,7 @@ pub(crate) enum Sure {
 ///
 /// # Errors
 /// What keeps the agent from beginning; PID 1 starts it again.
-pub fn run() -> Result<Infallible, Error> {
+pub fn run(forms: &Forms) -> Result<Infallible, Error> {
     let image = Image::read(Path::new(paths::UPDATE))?;
     let (to, from) = channel();
     fs::create_dir_all(paths::STATE_UPDATER).map_err(Error::file("make", paths::STATE_UPDATER))?;
@@ -92,7 +97,7 @@ pub fn run() -> Result<Infallible, Error> {
         Ok(machine) => machine,
         Err(error) => return park(&error, &from),
     };
-    Agent::new(image, machine, to)?.run(&from)
+    Agent::new(image, machine, forms, to)?.run(&from)
 }
 
 /// A machine that cannot be updated says why to whoever asks.
@@ -111,6 +116,7 @@ struct Agent {
     tools: Tools,
     poller: Poller,
     config: Config,
+    state: forms::State,
     kept: Kept,
     journal: Journal,
     /// What is in the other slot and could be booted.
@@ -133,15 +139,17 @@ struct Agent {
 }
 
 impl Agent {
-    fn new(image: Image, machine: Machine, to: Sender<Message>) -> Result<Self, Error> {
+    fn new(image: Image, machine: Machine, forms: &Forms, to: Sender<Message>) -> Result<Self, Error> {
         let settings = Arc::new(image.settings.clone());
         let id = fs::read_to_string("/run/machine-id").map_err(Error::file("read", "/run/machine-id"))?;
         let network = Network::new(Remote::new(paths::FETCH));
         let lock = settings.lock.as_ref().map(|lock| lock::FleetLock::new(lock, id.trim())).transpose()?;
-        let poller = Poller::new(&image, network.clone());
+        let mut state = facts::state(forms, machine.entry)?;
+        let poller = Poller::new(&image, &state.folder(), network.clone());
         let config = config(&settings, &machine, id.trim())?;
         let tools = Tools {
             machine,
+            state: state.folder(),
             settings,
             network,
             pid1: Pid1::at(paths::CONTROL),
@@ -149,11 +157,17 @@ impl Agent {
             fetched: Arc::default(),
             to,
         };
-        let (kept, journal) = facts::journal(Path::new(paths::STATE_UPDATER))?;
+        let (kept, journal) = facts::journal(&state.folder())?;
         let sure = facts::sure();
         let now = poller.time(clock(&tools.settings, sure));
         let found = facts::gather(&tools, &journal, now)?;
-        let journal = journal.resume(&found);
+        let journal = match state.is_outlived() {
+            true => journal.outlived(&found),
+            false => journal.resume(&found),
+        };
+        if found.entry == Entry::Good && !journal.state.is_on_trial() {
+            state.keep().map_err(Error::State)?;
+        }
         info!(
             "agent begins running={} entry={:?} state={}",
             tools.machine.running.system,
@@ -170,6 +184,7 @@ impl Agent {
             tools,
             poller,
             config,
+            state,
             kept,
             journal,
             other: found.other.map(|other| other.system),
@@ -410,7 +425,12 @@ impl Agent {
                 self.health = None;
             }
         }
+        let is_proved = self.journal.state.is_on_trial() && !next.state.is_on_trial();
         self.journal = next;
+        if is_proved && let Err(error) = self.state.keep() {
+            // The next start of a good system does it.
+            warning!("state not kept error=\"{}\"", Chain(&error));
+        }
         for aside in effects.asides {
             match aside {
                 Aside::Poll => self.poll = self.poll.hurried(self.now()),
@@ -464,7 +484,7 @@ impl Agent {
 
     fn save(&self, journal: &Journal) -> Result<(), Error> {
         let bytes = journal.to_bytes().map_err(Error::Journal)?;
-        self.kept.save(&bytes).map_err(Error::file("write", paths::STATE_UPDATER))?;
+        self.kept.save(&bytes).map_err(Error::file("write", &self.tools.state))?;
         facts::note_journaled();
         Ok(())
     }

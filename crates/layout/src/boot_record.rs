@@ -66,6 +66,8 @@ pub enum Evidence {
     Pstore = 2,
     /// The watchdog's status says that it fired.
     Watchdog = 3,
+    /// PID 1 ended it: it did not prove itself in time.
+    Deadline = 4,
 }
 
 /// What is known of one root.
@@ -219,6 +221,7 @@ fn decode_entry(bytes: &[u8]) -> Option<Entry> {
         1 => Some(Evidence::Stage1),
         2 => Some(Evidence::Pstore),
         3 => Some(Evidence::Watchdog),
+        4 => Some(Evidence::Deadline),
         _ => return None,
     };
     Some(Entry {
@@ -259,7 +262,7 @@ mod tests {
         for round in 0..9 {
             let mut record = disk.read();
             record.begin(root(round));
-            record.fail(root(round), Evidence::Stage1, "no slot has this root hash");
+            record.fail(root(round), Evidence::Deadline, "2 units have not settled");
             disk.write(&record.next_write());
             assert_eq!(disk.read(), record);
         }

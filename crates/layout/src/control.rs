@@ -7,6 +7,7 @@
 //! | `good` | takes this boot as proved: its deadline is off, the boot record cleared | `ok` |
 //! | `drain` | asks every pod to end, and kills it after its grace | `ok`, at once |
 //! | `undrain` | starts the pods again | `ok`, at once |
+//! | `failed` | takes this boot as failed: notes so in the boot record, then as `reboot` | `ok`, before it does |
 //! | `reboot` | shuts down in order and reboots | `ok`, before it does |
 //!
 //! Anything else is answered `error`, a space and a sentence; so is what cannot be done: `good` while the state partition is
@@ -33,6 +34,8 @@ pub enum Request {
     Drain,
     /// They shall run again.
     Undrain,
+    /// This boot does not prove itself: the machine shall reboot.
+    Failed,
     /// The machine shall reboot.
     Reboot,
 }
@@ -141,6 +144,7 @@ spelled!(
     Good = "good",
     Drain = "drain",
     Undrain = "undrain",
+    Failed = "failed",
     Reboot = "reboot",
 );
 spelled!(State, "a state", Mounted = "mounted", Volatile = "volatile", Recovery = "recovery");
@@ -237,7 +241,14 @@ mod tests {
 
     #[test]
     fn requests_have_one_spelling_and_fit() {
-        for request in [Request::Status, Request::Good, Request::Drain, Request::Undrain, Request::Reboot] {
+        for request in [
+            Request::Status,
+            Request::Good,
+            Request::Drain,
+            Request::Undrain,
+            Request::Failed,
+            Request::Reboot,
+        ] {
             let text = request.to_string();
             assert!(text.len() <= MAX_REQUEST);
             assert_eq!(text.parse(), Ok(request));

@@ -24,14 +24,16 @@ pub enum Class {
     Hang,
     /// It ran, and its health gates did not hold in time.
     Unhealthy,
+    /// It was cut short each time: nothing says that it failed, nor that it would have held.
+    CutShort,
     /// The operator went back.
     Operator,
 }
 
 impl Class {
-    /// Whether it speaks of the copy on this disk and not of the release: what is rotten may be installed anew.
+    /// Whether it says nothing of the release itself, but of the copy on this disk or of the power: that may be installed anew.
     pub fn is_rot(self) -> bool {
-        matches!(self, Self::Stage1 | Self::NeverStarted)
+        matches!(self, Self::Stage1 | Self::NeverStarted | Self::CutShort)
     }
 }
 

@@ -20,6 +20,8 @@ pub const BOMB: &str = "bomb";
 pub const CRASH: &str = "crash-init";
 /// Argument of a process that holds PID 1.
 pub const FREEZE: &str = "freeze-init";
+/// Argument of a server that ends by itself after so many seconds.
+pub const FALTER: &str = "falter";
 
 const MIB: usize = 1 << 20;
 
@@ -73,6 +75,12 @@ pub fn batch(count: &str) -> io::Result<()> {
 /// SIGKILL to every process that may be signalled, this one and PID 1 aside.
 pub fn kill_all() -> io::Result<()> {
     Ok(kill(Pid::from_raw(-1), Signal::SIGKILL)?)
+}
+
+/// Ends this process after so long, as a bug would.
+pub fn end_after(seconds: u64) {
+    std::thread::sleep(Duration::from_secs(seconds));
+    std::process::exit(1);
 }
 
 /// Does nothing, for as long as the machine runs.

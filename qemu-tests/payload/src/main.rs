@@ -17,6 +17,13 @@ fn main() -> ExitCode {
             Ok(port) => serve::run(port),
             Err(_) => return usage(),
         },
+        [faults::FALTER, seconds] => match seconds.parse() {
+            Ok(seconds) => {
+                std::thread::spawn(move || faults::end_after(seconds));
+                serve::run(8080)
+            }
+            Err(_) => return usage(),
+        },
         // What the faults start: see there.
         [faults::BATCH, count] => faults::batch(count),
         [faults::BOMB, until] => faults::bomb(until),

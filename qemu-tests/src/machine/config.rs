@@ -71,6 +71,7 @@ pub struct Config {
     bus: Bus,
     disks: Vec<(PathBuf, Writes)>,
     recording: Option<PathBuf>,
+    fault: Option<u64>,
     ports: Vec<u16>,
     nic: Option<Nic>,
     outside: Outside,
@@ -104,6 +105,7 @@ impl Config {
             bus: Bus::Virtio,
             disks: Vec::new(),
             recording: None,
+            fault: None,
             ports: Vec::new(),
             nic: Some(Nic::Virtio),
             outside: Outside::Nothing,
@@ -154,6 +156,11 @@ impl Config {
     /// Keeps a log of every write to the first disk, see [`writes`](crate::writes), in this file, which must exist.
     pub fn record(self, log: impl Into<PathBuf>) -> Self {
         Self { recording: Some(log.into()), ..self }
+    }
+
+    /// Lets every write to the sector of the first disk at this byte fail.
+    pub fn fail_writes(self, at: u64) -> Self {
+        Self { fault: Some(at), ..self }
     }
 
     /// Forwards a free port of the host to this TCP port of the guest; see [`Machine::forwarded`](super::Machine::forwarded).
@@ -266,6 +273,8 @@ impl Config {
             if let (0, Some(log)) = (index, &self.recording) {
                 line.pair("-blockdev", line::recorder(path, log));
                 recorded = line::RECORDED_DISK;
+            } else if let (0, Some(at)) = (index, self.fault) {
+                line.pair("-blockdev", line::faulty(path, at));
             } else {
                 let snapshot = if *writes == Writes::Vanish { "on" } else { "off" };
                 let options = format!(",if=none,id=disk{index},format=raw,cache=unsafe,snapshot={snapshot}");

@@ -41,3 +41,14 @@ pub(super) fn recorder(disk: &Path, log: &Path) -> OsString {
     options.push(file_option("log.driver=file,log.filename=", log, ",log.cache.no-flush=on"));
     options
 }
+
+/// The driver that fails a write, as `disk0`.
+pub(super) fn faulty(disk: &Path, at: u64) -> OsString {
+    const EIO: u32 = 5;
+    let sector = at / 512;
+    let rule = format!(
+        "driver=blkdebug,node-name=disk0,inject-error.0.event=none,inject-error.0.iotype=write,\
+         inject-error.0.errno={EIO},inject-error.0.sector={sector},"
+    );
+    file_option(&format!("{rule}image.driver=file,image.filename="), disk, "")
+}

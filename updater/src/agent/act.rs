@@ -3,12 +3,12 @@
 mod entry;
 pub(crate) mod install;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use coracle_layout::{control, paths};
+use coracle_layout::control;
 use coracle_log::{Chain, error, warning};
 use coracle_rollout::machine::{Act, Event, Form, Job, Trouble};
 use coracle_rollout::manifest::Files;
@@ -34,6 +34,8 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 pub(crate) struct Tools {
     pub machine: Machine,
+    /// The folder of the state, in this program's form.
+    pub state: PathBuf,
     pub settings: Arc<Settings>,
     pub network: Network,
     pub pid1: Pid1,
@@ -221,7 +223,7 @@ impl Work {
             }
             if self.patience.is_some_and(|patience| began.elapsed() > patience) {
                 warning!("the system that the operator went back to does not prove itself");
-                self.tools.pid1.order(control::Request::Reboot)?;
+                self.tools.pid1.order(control::Request::Failed)?;
                 break;
             }
             std::thread::sleep(health.pause());
@@ -248,12 +250,12 @@ impl Work {
     }
 
     fn images(&self) -> Images {
-        Images::in_folder(Path::new(paths::STATE_UPDATER))
+        Images::in_folder(&self.tools.state)
     }
 }
 
 /// The digest of the kernel image that waits, if one does.
-pub(crate) fn waiting() -> Result<Option<Digest>, Error> {
-    let images = Images::in_folder(Path::new(paths::STATE_UPDATER));
+pub(crate) fn waiting(state: &Path) -> Result<Option<Digest>, Error> {
+    let images = Images::in_folder(state);
     Ok(images.digest().map_err(Error::Image)?.map(Digest::new))
 }

@@ -10,6 +10,7 @@ use coracle_trust::transport::Fault;
 
 use super::download;
 use crate::file;
+use crate::forms;
 use crate::image;
 use crate::slot::{self, Remedy};
 
@@ -98,6 +99,9 @@ pub enum Error {
     /// The state partition has no room for it.
     #[error("the state partition is full")]
     StateFull,
+    /// The state cannot be had in the form that this program reads.
+    #[error("read the state")]
+    State(#[source] forms::Error),
     /// The journal cannot be written down.
     #[error("write the journal")]
     Journal(#[source] BadJournal),

@@ -17,6 +17,7 @@ use super::act::{self, Tools, install};
 use super::esp::Esp;
 use super::machine::Machine;
 use super::{Error, Sure, firmware};
+use crate::forms::{self, Forms, Standing};
 use crate::keep::{Kept, Store};
 
 /// The journal's file.
@@ -52,6 +53,16 @@ pub(super) fn alone(folder: &Path) -> Result<File, Error> {
     Ok(file)
 }
 
+/// The state as this program reads it. While the system is on trial, it is a copy if the one before kept it in another form.
+pub(super) fn state(forms: &Forms, entry: Entry) -> Result<forms::State, Error> {
+    let mark = marker("state");
+    let standing = match entry {
+        Entry::Good => Standing::Good,
+        _ => Standing::OnTrial(&mark),
+    };
+    forms::State::open(Path::new(paths::STATE_UPDATER), forms, standing).map_err(Error::State)
+}
+
 /// How everything stands.
 pub(super) fn gather(tools: &Tools, journal: &Journal, now: Time) -> Result<Facts, Error> {
     let (machine, running) = (&tools.machine, tools.machine.running);
@@ -75,7 +86,7 @@ pub(super) fn gather(tools: &Tools, journal: &Journal, now: Time) -> Result<Fact
         entry,
         other,
         slot,
-        uki: act::waiting()?.map_or(UkiContent::Absent, UkiContent::Ready),
+        uki: act::waiting(&tools.state)?.map_or(UkiContent::Absent, UkiContent::Ready),
         boot: if marker("journaled").exists() { Boot::Same } else { Boot::New },
         failure,
     })
@@ -96,11 +107,11 @@ fn tried(state: &State) -> Option<RootHash> {
 fn failure(tools: &Tools, root: RootHash) -> (Class, String) {
     let record = match boot_record(tools) {
         Ok(record) => record,
-        Err(error) => return (Class::Unhealthy, format!("the boot record was not read: {}", Chain(&error))),
+        Err(error) => return (Class::CutShort, format!("the boot record was not read: {}", Chain(&error))),
     };
     match record.entry(&root) {
         // It died before it could note anything; what the kernel said last is in the firmware, if anywhere.
-        None => match last_words(journaled()) {
+        None => match last_words(journaled(&tools.state)) {
             Some(words) => (Class::Panic, words),
             None => (Class::NeverStarted, "its stage 1 never ran".to_owned()),
         },
@@ -110,7 +121,8 @@ fn failure(tools: &Tools, root: RootHash) -> (Class, String) {
                 (Class::Panic, last_words(None).unwrap_or_else(|| reason.clone()))
             }
             Some((Evidence::Watchdog, reason)) => (Class::Hang, reason.clone()),
-            None => (Class::Unhealthy, "its health gates did not hold before the deadline".to_owned()),
+            Some((Evidence::Deadline, reason)) => (Class::Unhealthy, reason.clone()),
+            None => (Class::CutShort, "each of its boots was cut short before its deadline".to_owned()),
         },
     }
 }
@@ -126,8 +138,8 @@ fn boot_record(tools: &Tools) -> Result<BootRecord, Error> {
 }
 
 /// When the journal was written last: before the reboot.
-fn journaled() -> Option<SystemTime> {
-    fs::metadata(Path::new(paths::STATE_UPDATER).join(JOURNAL)).and_then(|metadata| metadata.modified()).ok()
+fn journaled(state: &Path) -> Option<SystemTime> {
+    fs::metadata(state.join(JOURNAL)).and_then(|metadata| metadata.modified()).ok()
 }
 
 /// The end of the newest crash record that PID 1 has saved, if it did so after `since`.

@@ -50,11 +50,11 @@ pub(crate) struct Poller {
 }
 
 impl Poller {
-    pub fn new(image: &Image, network: Network) -> Self {
+    pub fn new(image: &Image, state: &Path, network: Network) -> Self {
         let settings = &image.settings;
         let embedded =
             Embedded { root: image.root.clone(), versions: Versions::default(), built: settings.built };
-        let store = Store::new(Path::new(paths::STATE_UPDATER).join("trust"));
+        let store = Store::new(state.join("trust"));
         let scratch = Path::new(paths::RUN_UPDATER).join("metadata");
         let client = Arc::new(Client::new(store, scratch, embedded, Limits::default()));
         Self { client, settings: Arc::new(settings.clone()), network }

@@ -28,6 +28,9 @@ pub struct Memory {
     pub confirmed: Option<System>,
     /// Updates to one release that did not work out, in a row.
     pub failures: Option<Failures>,
+    /// A release whose tries were all cut short, once.
+    #[serde(with = "text::option")]
+    pub cut_short: Option<RootHash>,
     /// When the last update began.
     #[serde(with = "text::option")]
     pub last_start: Option<Time>,
@@ -56,6 +59,8 @@ pub enum Note {
     Confirmed(System, Epoch),
     /// One was rejected.
     Denied(Denial),
+    /// Its tries were all cut short.
+    CutShort(RootHash),
     /// The operator lets failures and rejections be forgotten: of one version, or of all.
     Forgiven(Option<OsVersion>),
     /// The publisher names a security floor.
@@ -74,11 +79,12 @@ impl Memory {
             Note::Confirmed(system, epoch) => {
                 self.confirmed = Some(system);
                 self.epoch = self.epoch.max(epoch);
-                self.failures = None;
+                (self.failures, self.cut_short) = (None, None);
             }
             Note::Denied(denial) => self.deny.add(denial),
+            Note::CutShort(root) => self.cut_short = Some(root),
             Note::Forgiven(version) => {
-                self.failures = None;
+                (self.failures, self.cut_short) = (None, None);
                 self.deny.lift(version);
             }
             Note::Floor(floor) => self.security_floor = self.security_floor.max(Some(floor)),

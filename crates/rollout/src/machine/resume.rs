@@ -99,6 +99,23 @@ impl Journal {
         let state = resume(self.state, &mut memory, facts);
         Self::new(state, memory)
     }
+
+    /// Where it stands if another system was blessed since this journal was written, which had one of its own: what is under way here
+    /// is long over. If that system would boot, somebody wants this one in its place.
+    pub fn outlived(self, facts: &Facts) -> Self {
+        let mut memory = self.memory;
+        let running = facts.running;
+        let state = match facts.other {
+            Some(Other { system, entry: Entry::Good }) => State::Probation {
+                trial: Trial { system: running.system, slot: running.slot, back_from: Some(system) },
+            },
+            other => {
+                memory.confirmed = other.map_or(memory.confirmed, |other| Some(other.system));
+                unlock(State::Idle, &mut memory, facts)
+            }
+        };
+        Self::new(state, memory)
+    }
 }
 
 fn resume(state: State, memory: &mut Memory, facts: &Facts) -> State {
@@ -235,8 +252,13 @@ fn not_started(mut job: Job, memory: &mut Memory, facts: &Facts) -> State {
 }
 
 /// It had its tries, and something else runs.
+/// Where it was cut short each time, it gets as many tries again: six without evidence are as much as three with it.
 fn rejected(trial: Trial, memory: &mut Memory, facts: &Facts) -> State {
-    deny(trial.system, memory, facts);
+    let root = trial.system.root;
+    match facts.failure.0 {
+        Class::CutShort if memory.cut_short != Some(root) => memory.note(Note::CutShort(root)),
+        _ => deny(trial.system, memory, facts),
+    }
     State::RolledBack { trial }
 }
 

@@ -205,6 +205,11 @@ impl State {
         )
     }
 
+    /// Whether what runs has yet to prove itself.
+    pub fn is_on_trial(&self) -> bool {
+        matches!(self, Self::Probation { .. } | Self::Blessing { .. })
+    }
+
     /// What the workloads should be doing in it.
     pub fn workloads(&self) -> Workloads {
         match self {

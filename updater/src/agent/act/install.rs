@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use coracle_layout::{RootHash, Slot, partition::Partition, paths};
+use coracle_layout::{RootHash, Slot, partition::Partition};
 use coracle_log::info;
 use coracle_ops::{Hash, Header, Identity};
 use coracle_rollout::machine::{Event, Form};
@@ -35,8 +35,8 @@ impl Work {
         target.fits(blocks).map_err(Error::Slot)?;
         let images = self.images();
         images.remove().map_err(Error::Image)?;
-        let stat = rustix::fs::statvfs(paths::STATE_UPDATER)
-            .map_err(|errno| Error::file("measure", paths::STATE_UPDATER)(errno.into()))?;
+        let stat = rustix::fs::statvfs(&self.tools.state)
+            .map_err(|errno| Error::file("measure", &self.tools.state)(errno.into()))?;
         if stat.f_bavail.saturating_mul(stat.f_frsize) < offer.uki.bytes.saturating_add(SPARE) {
             return Err(Error::StateFull);
         }
@@ -149,21 +149,19 @@ impl Work {
         let kept = self.kept_header()?;
         let (header, bytes) = download.header(file, kept.as_deref())?;
         if kept.as_deref() != Some(&bytes[..]) {
-            let failed = Error::file("write", paths::STATE_UPDATER);
-            header_in(Path::new(paths::STATE_UPDATER))
-                .and_then(|store| store.save(&bytes))
-                .map_err(failed)?;
+            let failed = Error::file("write", &self.tools.state);
+            header_in(&self.tools.state).and_then(|store| store.save(&bytes)).map_err(failed)?;
         }
         Ok(header)
     }
 
     pub(super) fn kept_header(&self) -> Result<Option<Vec<u8>>, Error> {
-        let failed = Error::file("read", paths::STATE_UPDATER);
-        header_in(Path::new(paths::STATE_UPDATER)).and_then(|store| store.load()).map_err(failed)
+        let failed = Error::file("read", &self.tools.state);
+        header_in(&self.tools.state).and_then(|store| store.load()).map_err(failed)
     }
 
     pub(super) fn checkpoint(&self) -> Result<Kept, Error> {
-        checkpoint_in(Path::new(paths::STATE_UPDATER)).map_err(Error::file("open", paths::STATE_UPDATER))
+        checkpoint_in(&self.tools.state).map_err(Error::file("open", &self.tools.state))
     }
 }
 

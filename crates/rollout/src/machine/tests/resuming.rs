@@ -148,6 +148,21 @@ fn what_was_good_and_fails_is_denied_unless_its_copy_rotted() {
 }
 
 #[test]
+fn a_release_whose_tries_were_all_cut_short_gets_as_many_again() {
+    let trial = Setting::plain().install().trial();
+    let cut = Facts { failure: (Class::CutShort, String::new()), ..old_runs(Entry::Exhausted) };
+    let root = trial.system.root;
+    let again = |memory| Journal::new(State::Probation { trial }, memory).resume(&cut);
+    let once = again(Memory::default());
+    assert_eq!((once.state, once.memory.deny.get(root)), (State::RolledBack { trial }, None));
+    let twice = again(once.memory.clone());
+    assert_eq!(twice.memory.deny.get(root).map(|denial| denial.class), Some(Class::CutShort));
+    let mut memory = once.memory;
+    memory.note(Note::Confirmed(trial.system, Epoch(3)));
+    assert_eq!(again(memory).memory.deny.get(root), None, "what was blessed since begins anew");
+}
+
+#[test]
 fn the_way_back_is_over_when_what_it_left_boots_no_more() {
     let trial = Setting::plain().going_back().trial();
     let back = |entry| Facts {
@@ -161,6 +176,24 @@ fn the_way_back_is_over_when_what_it_left_boots_no_more() {
     assert_eq!(journal.state.name(), "Releasing");
     let denial = journal.memory.deny.get(fixture::system("1.0.0").root).unwrap();
     assert_eq!(denial.class, Class::Operator, "so that it stays there");
+}
+
+#[test]
+fn a_journal_that_another_system_has_outlived_says_nothing_of_what_is_under_way() {
+    let newer = fixture::system("1.1.0");
+    let memory = Memory { confirmed: Some(fixture::system("1.0.0")), ..Memory::default() };
+    let journal = Journal::new(State::Rebooting { job: Setting::plain().install() }, memory);
+    let wanted = journal.clone().outlived(&old_runs(Entry::Good));
+    let trial = Trial { system: fixture::system("1.0.0"), slot: Slot::A, back_from: Some(newer) };
+    assert_eq!((wanted.state, wanted.memory), (State::Probation { trial }, journal.memory.clone()));
+    for (class, denied) in [(Class::Panic, true), (Class::Stage1, false)] {
+        let facts = Facts { failure: (class, String::new()), ..old_runs(Entry::Exhausted) };
+        let lost = journal.clone().outlived(&facts);
+        assert_eq!(lost.state.name(), "Releasing");
+        assert_eq!(lost.memory.deny.get(newer.root).is_some(), denied, "{class:?}");
+        assert_eq!(lost.memory.confirmed, Some(fixture::system("1.0.0")));
+    }
+    assert_eq!(journal.outlived(&facts(Boot::New)).state.name(), "Releasing");
 }
 
 #[test]
