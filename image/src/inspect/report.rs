@@ -91,6 +91,17 @@ pub struct SlotFacts {
     pub bytes: u64,
     /// Names in its root filesystem.
     pub names: Option<usize>,
+    /// What it follows, if it keeps itself up to date.
+    pub update: Option<UpdateFacts>,
+}
+
+/// Whence a root takes its successors.
+#[derive(Debug, Serialize)]
+pub struct UpdateFacts {
+    /// The channel.
+    pub channel: String,
+    /// Addresses, in the order in which they are asked.
+    pub repositories: Vec<String>,
 }
 
 /// What a slot holds.

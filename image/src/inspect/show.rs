@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::report::{EntryFacts, Report, SlotContent, SlotFacts};
+use super::report::{EntryFacts, Report, SlotContent, SlotFacts, UpdateFacts};
 
 /// Bytes as people read them: whole GiB and MiB are exact, the rest is rounded to `7.4 MiB`, `1.5 KiB`, `92 bytes`.
 struct Size(u64);
@@ -95,9 +95,11 @@ fn show_slot(f: &mut Formatter<'_>, slot: &SlotFacts) -> fmt::Result {
         write!(f, ", {} of root filesystem with {names} names", Size(slot.bytes))?;
     }
     match &slot.root_hash {
-        Some(hash) => writeln!(f, ", {hash}"),
-        None => writeln!(f),
+        Some(hash) => writeln!(f, ", {hash}")?,
+        None => writeln!(f)?,
     }
+    let Some(UpdateFacts { channel, repositories }) = &slot.update else { return Ok(()) };
+    writeln!(f, "     follows {channel} of {}", repositories.join(", "))
 }
 
 #[cfg(test)]

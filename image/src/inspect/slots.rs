@@ -1,14 +1,19 @@
 //! The two slots: which root hash each has, whether every block agrees with it, and what is in the root filesystem.
 
+use std::path::Path;
+
 use coracle_erofs::read as erofs;
-use coracle_layout::{RootHash, Slot};
+use coracle_layout::{RootHash, Slot, paths};
+use coracle_rollout::Settings;
 use coracle_verity::{BLOCK, Block, Damage, Digest, SUPERBLOCK_LEN, Superblock, top_block_hash};
 
-use super::report::{Fault, Faults, SlotContent, SlotFacts, chain};
+use super::report::{Fault, Faults, SlotContent, SlotFacts, UpdateFacts, chain};
 use super::window::Window;
 
 /// Damaged blocks that are named one by one; more of one slot are only counted.
 const NAMED: usize = 16;
+/// The longest settings of an updater, in bytes.
+const MAX_SETTINGS: u64 = 1 << 20;
 
 /// A slot that was looked at but not yet judged.
 pub(super) struct Found<'a> {
@@ -73,10 +78,10 @@ impl Found<'_> {
     /// Checks every block against `wanted`, or where no boot entry names this slot, against its own tree's top.
     pub fn judge(self, wanted: Option<RootHash>, all: &mut Vec<Fault>) -> SlotFacts {
         let before = all.len();
-        let mut names = None;
+        let (mut names, mut update) = (None, None);
         if let Some(superblock) = &self.superblock {
             self.scan(superblock, wanted, all);
-            names = self.list(superblock, all);
+            (names, update) = self.list(superblock, all).unzip();
         }
         let content = match (&self.superblock, all.len() == before) {
             (Some(_), true) => SlotContent::Sound,
@@ -89,6 +94,7 @@ impl Found<'_> {
             root_hash: self.root_hash.map(|hash| hash.to_string()),
             bytes: self.superblock.map_or(0, |superblock| superblock.data_blocks.get() * BLOCK as u64),
             names,
+            update: update.flatten(),
         }
     }
 
@@ -118,12 +124,25 @@ impl Found<'_> {
         }
     }
 
-    /// Lists the root filesystem, which must lie within what the tree covers.
-    fn list(&self, superblock: &Superblock, all: &mut Vec<Fault>) -> Option<usize> {
+    /// Lists the root filesystem, which must lie within what the tree covers: how many names, and what it follows.
+    fn list(&self, superblock: &Superblock, all: &mut Vec<Fault>) -> Option<(usize, Option<UpdateFacts>)> {
         let mut faults = Faults { place: places(self.slot).0, all };
         let covered = self.root.head(superblock.data_blocks.get() * BLOCK as u64);
-        let listed =
-            erofs::Image::open(covered).and_then(|mut image| image.entries(erofs::Limits::default()));
-        listed.map(|entries| entries.len()).map_err(|error| faults.add(chain(&error))).ok()
+        let listed = erofs::Image::open(covered).and_then(|mut image| {
+            let entries = image.entries(erofs::Limits::default())?;
+            let path = Path::new(paths::UPDATE).join(paths::UPDATE_SETTINGS);
+            let path = path.as_os_str().as_encoded_bytes();
+            let settings = entries.iter().find(|entry| path.strip_prefix(b"/") == Some(&entry.path[..]));
+            let settings = settings.map(|entry| image.content(entry, MAX_SETTINGS)).transpose()?.flatten();
+            Ok((entries.len(), settings))
+        });
+        let (names, settings) = listed.map_err(|error| faults.add(chain(&error))).ok()?;
+        let settings = settings.map(|bytes| Settings::parse(&bytes)).transpose();
+        let settings = settings.map_err(|error| faults.add(chain(&error))).ok().flatten();
+        let update = settings.map(|settings| UpdateFacts {
+            channel: settings.line.channel.to_string(),
+            repositories: settings.repositories,
+        });
+        Some((names, update))
     }
 }

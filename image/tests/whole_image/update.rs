@@ -19,7 +19,8 @@ container = "app"
 /// One with a repository, whose programs are stand-ins for the real ones.
 fn project() -> Project {
     let project = Project::quick();
-    fs::write(project.path("coracle.toml"), quick() + UPDATE).unwrap();
+    let recipe = quick().replace(r#"["direct"]"#, r#"["raw", "direct"]"#);
+    fs::write(project.path("coracle.toml"), recipe + UPDATE).unwrap();
     fs::write(project.path("programs/updater"), noise("updater", 9_000)).unwrap();
     fs::write(project.path("passphrase"), "correct horse").unwrap();
     let mut coracle = Command::new(env!("CARGO_BIN_EXE_coracle"));
@@ -54,6 +55,10 @@ fn the_updater_is_in_the_root_and_the_lock_says_when() {
         let plan = fs::read(root.join(format!("usr/share/coracle/services/{name}.plan"))).unwrap();
         assert_eq!(Plan::decode(&plan).unwrap().name.as_str(), name);
     }
+    let inspected = coracle_image::inspect::inspect(&project.file("raw")).unwrap();
+    let update = inspected.slots[0].update.as_ref().unwrap();
+    assert_eq!((update.channel.as_str(), &update.repositories[..]), ("stable", &settings.repositories[..]));
+    assert!(inspected.to_string().contains("follows stable of http://10.0.2.2:8000/\n"));
     // The same inputs are the same image, whatever the clock says, renewed or not.
     assert_eq!(built(&project, Pinned::Now(late), true).0, first);
     // Whoever asks for a time gets it, and the lock stays.

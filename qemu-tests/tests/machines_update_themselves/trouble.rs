@@ -44,6 +44,27 @@ pub fn is_cut_short() -> Result<(), Error> {
     Ok(())
 }
 
+/// The newer one is left, as long as there is another; that one is tried for ever, and says why it cannot be.
+pub fn loses_both_slots() -> Result<(), Error> {
+    let (_repository, specimen) = offered(&Changes::none())?;
+    let mut machine = start(&specimen)?;
+    Operator::of(&machine).ask(Request::Apply)?;
+    Operator::of(&machine).wait_until(rests_at("1.1.0"), Deadline::seconds(BOOT))?;
+    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
+    for slot in [Slot::A, Slot::B] {
+        // The top block of the tree.
+        specimen.disk()?.flip(Partition::Verity(slot), 4096 + 5)?;
+    }
+    let mut machine = start(&specimen)?;
+    for _ in 0..7 {
+        machine.wait_for("has this root: A other, B other", Deadline::seconds(BOOT))?;
+        machine.console().skip();
+    }
+    machine.cut_power()?;
+    assert_eq!(entries(&specimen)?, ["coracle_1.0.0.efi", "coracle_1.1.0+0-1.efi"]);
+    Ok(())
+}
+
 /// It is said, before anything is changed.
 pub fn meets_a_full_esp() -> Result<(), Error> {
     let (_repository, specimen) = offered(&Changes::none())?;

@@ -100,6 +100,21 @@ impl<R: Read + Seek> Image<R> {
         Ok(entries)
     }
 
+    /// The bytes of a file of at most so many; what is longer, or no file, has none.
+    pub fn content(&mut self, entry: &Entry, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        match entry.inode.kind {
+            Kind::Regular { size, .. } if size <= limit => {}
+            _ => return Ok(None),
+        }
+        let (mut budget, mut bytes) = (self.len, Vec::new());
+        let raw = self.raw(entry.inode.nid, &mut budget)?;
+        self.data(&raw, &mut budget, |block| {
+            bytes.extend_from_slice(block);
+            Ok(())
+        })?;
+        Ok(Some(bytes))
+    }
+
     fn raw(&mut self, nid: u64, budget: &mut u64) -> Result<Raw, Error> {
         let wrong = |what| Error::Inode { nid, what };
         let at = nid
