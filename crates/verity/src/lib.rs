@@ -23,4 +23,4 @@ pub use error::{Damage, Error};
 pub use levels::{BLOCK, Block, Digest, hash_area_len, top_block_hash};
 pub use superblock::{DataBlocks, SUPERBLOCK_LEN, Salt, Superblock};
 pub use table::{Opt, table_line};
-pub use verify::{measure, scan, verify};
+pub use verify::{measure, scan, verify, verify_tree};

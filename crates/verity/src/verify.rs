@@ -15,7 +15,15 @@ pub fn verify(
     hash: &mut (impl Read + Seek),
     root: &Digest,
 ) -> Result<(), Error> {
-    walk(data, hash, Some(root), &mut |damage| Err(damage.into())).map(drop)
+    walk(Some(data), hash, Some(root), &mut |damage| Err(damage.into())).map(drop)
+}
+
+/// Checks every block of the tree, and that it has this root hash, but reads no data: for who has just made this root hash of them.
+///
+/// Data of one block has no tree, and nothing is checked.
+pub fn verify_tree(hash: &mut (impl Read + Seek), root: &Digest) -> Result<(), Error> {
+    let no_data = None::<&mut std::io::Empty>;
+    walk(no_data, hash, Some(root), &mut |damage| Err(damage.into())).map(drop)
 }
 
 /// Checks as [`verify`] does and goes on behind what is damaged: every bad block is given to `found`, from the root down.
@@ -31,18 +39,19 @@ pub fn scan(
         found(damage);
         Ok(())
     };
-    walk(data, hash, Some(root), &mut keep).map(drop)
+    walk(Some(data), hash, Some(root), &mut keep).map(drop)
 }
 
 /// Checks that tree and data agree and returns the root hash, for the caller to compare or to record.
 ///
 /// Without a known root hash the top block is taken at its word, so a flaw in it is reported as damage of what lies below.
 pub fn measure(data: &mut (impl Read + Seek), hash: &mut (impl Read + Seek)) -> Result<Digest, Error> {
-    walk(data, hash, None, &mut |damage| Err(damage.into()))
+    walk(Some(data), hash, None, &mut |damage| Err(damage.into()))
 }
 
+/// Without data the leaf level is the last that is looked at.
 fn walk(
-    data: &mut (impl Read + Seek),
+    mut data: Option<&mut (impl Read + Seek)>,
     hash: &mut (impl Read + Seek),
     want: Option<&Digest>,
     found: &mut dyn FnMut(Damage) -> Result<(), Error>,
@@ -51,9 +60,10 @@ fn walk(
     let hasher = Hasher::new(superblock.salt.as_bytes());
     let levels = levels(superblock.data_blocks);
 
-    let got = match levels.last() {
-        Some(top) => hasher.hash(&read_hash(hash, top.start)?),
-        None => hasher.hash(&read_data(data, 0)?),
+    let got = match (levels.last(), data.as_mut()) {
+        (Some(top), _) => hasher.hash(&read_hash(hash, top.start)?),
+        (None, Some(data)) => hasher.hash(&read_data(data, 0)?),
+        (None, None) => return Ok(want.copied().unwrap_or_default()),
     };
     if let Some(want) = want.filter(|want| **want != got) {
         found(Damage::Root { want: *want, got })?;
@@ -72,9 +82,12 @@ fn walk(
             }
             let entries = read_hash(hash, parents.start + parent)?;
             for (block, entry) in range.zip(entries.chunks_exact(got.len())) {
-                let (bytes, damage) = match children {
-                    Some((level, at)) => (read_hash(hash, at.start + block)?, Damage::Tree { level, block }),
-                    None => (read_data(data, block)?, Damage::Data { block }),
+                let (bytes, damage) = match (children, data.as_mut()) {
+                    (Some((level, at)), _) => {
+                        (read_hash(hash, at.start + block)?, Damage::Tree { level, block })
+                    }
+                    (None, Some(data)) => (read_data(data, block)?, Damage::Data { block }),
+                    (None, None) => break,
                 };
                 if hasher.hash(&bytes) != *entry {
                     found(damage)?;
@@ -172,6 +185,20 @@ mod tests {
                 measure(&mut Cursor::new(&data), &mut Cursor::new(&hash)).map_or(true, |got| got != root),
                 "byte {at} changes nothing"
             );
+            hash[at] ^= 0x80;
+        }
+    }
+
+    #[test]
+    fn a_tree_is_checked_alone_as_with_its_data() {
+        let (data, mut hash, root) = sample(BLOCKS);
+        verify_tree(&mut Cursor::new(&hash), &root).expect("whole");
+        for at in (BLOCK..hash.len()).step_by(61) {
+            hash[at] ^= 0x80;
+            match verify_tree(&mut Cursor::new(&hash), &root) {
+                Err(Error::Damaged(got)) => assert_eq!(got, damage(&data, &hash, &root)),
+                other => panic!("byte {at}: {other:?}"),
+            }
             hash[at] ^= 0x80;
         }
     }
