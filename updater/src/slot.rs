@@ -12,12 +12,14 @@
 //!
 //! Nothing here can name the running slot: a [`Target`] is made from it and is the other one.
 
+mod aligned;
 mod checkpoint;
 mod device;
 mod error;
 mod job;
 mod partition;
 mod reader;
+mod scribe;
 mod seal;
 mod store;
 mod stream;

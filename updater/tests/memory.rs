@@ -13,7 +13,7 @@ use coracle_updater::slot::{Job, Stored, Target, checkpoint_in};
 #[global_allocator]
 static HEAP: Counted = Counted::new();
 
-/// Pieces beside the operations: one gathered; two kept and one on its way past the cache when the slot is read back.
+/// Pieces beside the operations: one gathered and three on their way; two kept when the slot is read back.
 const PIECES: usize = 4 << 20;
 
 #[test]

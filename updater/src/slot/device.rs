@@ -7,7 +7,9 @@ use coracle_layout::partition::Partition;
 use crate::slot::error::{Error, Operation};
 
 /// One partition, or what stands for it in a test.
-pub trait BlockDevice {
+///
+/// One thread reads while another writes.
+pub trait BlockDevice: Sync {
     /// Its bytes.
     fn size(&self) -> u64;
 

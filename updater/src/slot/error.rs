@@ -70,6 +70,13 @@ pub enum Error {
     /// An operation cannot be done.
     #[error("apply the ops file")]
     Apply(#[source] coracle_ops::Error),
+    /// There is no second thread to be had.
+    #[error("start the thread that writes")]
+    Thread {
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
     /// The disk does not do what it is told.
     #[error("{operation} {partition} at byte {at}")]
     Device {
@@ -164,7 +171,9 @@ impl Error {
         match self {
             Self::Busy { .. } | Self::NotOther { .. } => Remedy::Stop,
             Self::TooSmall { .. } | Self::NotARoot | Self::OtherTarget { .. } => Remedy::OtherRelease,
-            Self::Fetch { .. } | Self::Apply(coracle_ops::Error::Body { .. }) => Remedy::FetchAgain,
+            Self::Fetch { .. } | Self::Apply(coracle_ops::Error::Body { .. }) | Self::Thread { .. } => {
+                Remedy::FetchAgain
+            }
             Self::Open { .. } | Self::Device { .. } | Self::Apply(coracle_ops::Error::ReadTarget { .. }) => {
                 Remedy::MendDisk
             }

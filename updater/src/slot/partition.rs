@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::num::NonZero;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -10,17 +11,15 @@ use coracle_layout::partition::Partition;
 use rustix::fs::{Advice, FlockOperation, OFlags, fadvise, flock};
 use rustix::io::Errno;
 
+use crate::slot::aligned::{ALIGNMENT, Aligned};
 use crate::slot::device::BlockDevice;
 use crate::slot::error::Error;
 use crate::slot::target::Target;
 
-/// What reading past the cache asks of memory, place and length, on any disk in use.
-const ALIGNMENT: usize = 4096;
-
 /// A partition, or a file in its place, that nobody else has.
 ///
-/// Writes go through the page cache, which a flush empties. Reading back goes past it (`O_DIRECT`); where the filesystem of a file
-/// does not know that, the pages are dropped before.
+/// Writes go through the page cache, as operations read what others put out. Reading back goes past it (`O_DIRECT`), and drops the
+/// pages before; where the filesystem of a file does not know `O_DIRECT`, only the latter.
 #[derive(Debug)]
 pub struct PartitionDevice {
     file: File,
@@ -119,29 +118,33 @@ impl BlockDevice for PartitionDevice {
     }
 
     fn read_back_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-        let aligned = at.is_multiple_of(ALIGNMENT as u64) && buffer.len().is_multiple_of(ALIGNMENT);
-        let Some(direct) = self.direct.as_ref().filter(|_| aligned) else {
-            fadvise(&self.file, at, std::num::NonZero::new(buffer.len() as u64), Advice::DontNeed)?;
+        // Also so that a slot's worth of pages does not stay in the place of what containers use.
+        fadvise(&self.file, at, NonZero::new(buffer.len() as u64), Advice::DontNeed)?;
+        let fits = at.is_multiple_of(ALIGNMENT as u64) && buffer.len().is_multiple_of(ALIGNMENT);
+        let Some(direct) = self.direct.as_ref().filter(|_| fits) else {
             return self.file.read_at(buffer, at);
         };
-        let mut space = vec![0; buffer.len() + ALIGNMENT];
-        let start = space.as_ptr().align_offset(ALIGNMENT);
-        let part = space.get_mut(start..start.saturating_add(buffer.len()));
-        let part = part.ok_or(io::ErrorKind::OutOfMemory)?;
-        let count = direct.read_at(part, at)?;
-        buffer.iter_mut().zip(part.iter().take(count)).for_each(|(to, from)| *to = *from);
+        if buffer.as_ptr().addr().is_multiple_of(ALIGNMENT) {
+            return direct.read_at(buffer, at);
+        }
+        let mut space = Aligned::with_room(buffer.len());
+        space.resize(buffer.len());
+        let count = direct.read_at(&mut space, at)?;
+        buffer.iter_mut().zip(space.iter()).take(count).for_each(|(to, from)| *to = *from);
         Ok(count)
     }
 
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<usize> {
         // A file would grow.
         let room = self.size.saturating_sub(at).min(bytes.len() as u64) as usize;
-        self.file.write_at(bytes.get(..room).unwrap_or_default(), at)
+        let count = self.file.write_at(bytes.get(..room).unwrap_or_default(), at)?;
+        // The kernel begins to write these pages out and does not wait for it, so a flush finds little left to do. Nothing is lost
+        // if it does not.
+        let _ = fadvise(&self.file, at, NonZero::new(count as u64), Advice::DontNeed);
+        Ok(count)
     }
 
     fn flush(&self) -> io::Result<()> {
-        self.file.sync_data()?;
-        // So that a slot's worth of pages does not push out what containers use.
-        Ok(fadvise(&self.file, 0, None, Advice::DontNeed)?)
+        self.file.sync_data()
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use coracle_verity::{BLOCK, Block};
 
+use crate::slot::aligned::Aligned;
 use crate::slot::device::{BlockDevice, Origin, Part};
 
 /// Reads a partition in aligned pieces, of which it keeps one.
@@ -15,12 +16,12 @@ pub(crate) struct Reader<'d, D> {
     first: Option<Block>,
     at: u64,
     kept_at: u64,
-    kept: Vec<u8>,
+    kept: Aligned,
 }
 
 impl<'d, D: BlockDevice> Reader<'d, D> {
     pub fn new(part: &'d Part<D>, origin: Origin, piece: usize) -> Self {
-        Self { part, origin, piece, first: None, at: 0, kept_at: 0, kept: Vec::new() }
+        Self { part, origin, piece, first: None, at: 0, kept_at: 0, kept: Aligned::with_room(piece) }
     }
 
     /// The same as if its first block were this one.
@@ -33,15 +34,13 @@ impl<'d, D: BlockDevice> Reader<'d, D> {
         if let Some(first) = self.first.as_ref().filter(|_| self.at < BLOCK as u64) {
             return Ok(first.get(self.at as usize..).unwrap_or_default());
         }
-        let kept = self.kept_at..self.kept_at + self.kept.len() as u64;
-        if !kept.contains(&self.at) {
+        if !(self.kept_at..self.kept_at + self.kept.len() as u64).contains(&self.at) {
             let start = self.at - self.at % self.piece as u64;
             let len = self.part.device.size().saturating_sub(start).min(self.piece as u64) as usize;
-            self.kept.reserve_exact(self.piece.saturating_sub(self.kept.len()));
-            self.kept.resize(len, 0);
+            self.kept.resize(len);
             // Nothing is kept if this fails halfway.
             if let Err(error) = self.part.try_read(&mut self.kept, start, self.origin) {
-                self.kept.clear();
+                self.kept.resize(0);
                 return Err(error);
             }
             self.kept_at = start;

@@ -2,12 +2,15 @@
 
 use std::io::{self, Read};
 use std::ops::Range;
+use std::panic::resume_unwind;
+use std::thread;
 
 use coracle_ops::{Applier, MAX_BODY, ReadAt, Request};
 
 use crate::keep::Store;
 use crate::slot::device::BlockDevice;
-use crate::slot::error::Error;
+use crate::slot::error::{Error, Remedy};
+use crate::slot::scribe::{Orders, Scribe};
 use crate::slot::store;
 use crate::slot::stream::Stream;
 use crate::slot::target::{Poisoned, Under, Written};
@@ -46,64 +49,78 @@ impl<R: ReadAt> Read for StoredRange<'_, R> {
 impl<'j, D: BlockDevice> Poisoned<'j, D> {
     /// Does the operations that are left.
     ///
-    /// 1. The operation's body is fetched, its output verified, then gathered and written in pieces. Power lost here means: on
-    ///    from the checkpoint, over what is there.
-    /// 2. After 32 MiB, and at the end, the root is flushed, then the checkpoint saved, then `progress` told how many operations
-    ///    are done. Power lost here means: on from this checkpoint or the one before; what either speaks of is on the disk.
+    /// 1. The operation's body is fetched, its output verified, then gathered. A [`Scribe`] writes it in pieces, while the next
+    ///    operation is done. Power lost here means: on from the checkpoint, over what is there.
+    /// 2. After 32 MiB, and at the end, the scribe flushes the root, then saves the checkpoint, then tells `progress` how many
+    ///    operations are done. Power lost here means: on from this checkpoint or the one before; what either speaks of is on the disk.
     ///
     /// `source` is the running root, read through dm-verity; a full file reads none.
     ///
     /// # Errors
     /// [`Error::Fetch`] and a damaged body keep what was written: a checkpoint is made before they are returned. Another
-    /// [`Error::Apply`] makes the next installation begin anew. [`Error::Device`], [`Error::Checkpoint`].
+    /// [`Error::Apply`] makes the next installation begin anew. [`Error::Device`], [`Error::Checkpoint`], [`Error::Thread`].
     pub fn write(
         self,
         source: impl ReadAt,
         bodies: &mut impl Bodies,
-        store: &impl Store,
-        progress: impl FnMut(usize),
+        store: &(impl Store + Sync),
+        progress: impl FnMut(usize) + Send,
     ) -> Result<Written<'j, D>, Error> {
         let Self { under, done } = self;
-        let mut writing = Writing::new(&under, store, progress, done);
-        match writing.run(source, bodies) {
+        let (applied, written) = thread::scope(|scope| {
+            let (scribe, orders) = Scribe::new(&under, store, progress);
+            let thread = thread::Builder::new().name("scribe".to_owned());
+            let scribe =
+                thread.spawn_scoped(scope, || scribe.run()).map_err(|source| Error::Thread { source })?;
+            let applied = Writing::new(&under, orders, done).run(source, bodies);
+            Ok((applied, scribe.join().unwrap_or_else(|panic| resume_unwind(panic))))
+        })?;
+        // The worse news, and the cause of the other if that is but a scribe that was gone.
+        written?;
+        match applied {
             Ok(()) => Ok(Written(under)),
-            Err(error @ (Error::Fetch { .. } | Error::Apply(coracle_ops::Error::Body { .. }))) => {
-                // If the disk fails now, that is the worse news.
-                writing.note()?;
+            Err(error) => {
+                if error.remedy() == Remedy::TakeFull {
+                    // Perhaps what a checkpoint spoke of is not there: it is not believed again.
+                    store::remove(store)?;
+                }
                 Err(error)
             }
-            Err(error @ Error::Apply(_)) => {
-                // Perhaps what a checkpoint spoke of is not there: it is not believed again.
-                store::remove(store)?;
-                Err(error)
-            }
-            Err(error) => Err(error),
         }
     }
 }
 
-struct Writing<'u, D, S, P> {
+/// The operations, as far as they are done.
+struct Writing<'u, D> {
     under: &'u Under<'u, D>,
-    store: &'u S,
-    progress: P,
     stream: Stream<'u, D>,
     /// Operations whose outputs the stream has.
     done: usize,
-    /// Those of them that the last checkpoint has.
+    /// Those of them that are to be noted.
     noted: usize,
     /// Bytes that the stream took since.
     since: u64,
 }
 
-impl<'u, D: BlockDevice, S: Store, P: FnMut(usize)> Writing<'u, D, S, P> {
-    fn new(under: &'u Under<'_, D>, store: &'u S, progress: P, done: usize) -> Self {
+impl<'u, D: BlockDevice> Writing<'u, D> {
+    fn new(under: &'u Under<'_, D>, orders: Orders, done: usize) -> Self {
         let header = under.job.header;
         let start = header.ops().get(done).map_or(header.target().len, |op| op.at);
-        let stream = Stream::at(&under.target.root, start, under.job.pace.piece);
-        Self { under, store, progress, stream, done, noted: done, since: 0 }
+        let stream = Stream::at(&under.target.root, orders, start, under.job.pace.piece);
+        Self { under, stream, done, noted: done, since: 0 }
     }
 
-    fn run(&mut self, source: impl ReadAt, bodies: &mut impl Bodies) -> Result<(), Error> {
+    /// Does all that are left. What was done before an error that leaves it good is noted, too.
+    fn run(mut self, source: impl ReadAt, bodies: &mut impl Bodies) -> Result<(), Error> {
+        let applied = self.apply(source, bodies);
+        match applied.as_ref().map_err(Error::remedy) {
+            Ok(()) | Err(Remedy::FetchAgain) => self.note()?,
+            Err(_) => {}
+        }
+        applied
+    }
+
+    fn apply(&mut self, source: impl ReadAt, bodies: &mut impl Bodies) -> Result<(), Error> {
         let header = self.under.job.header;
         let Some(Request { ops, bytes }) = header.requests(self.done, u64::MAX).next() else { return Ok(()) };
         let failed = |op| move |source| Error::Fetch { op, source };
@@ -126,18 +143,14 @@ impl<'u, D: BlockDevice, S: Store, P: FnMut(usize)> Writing<'u, D, S, P> {
                 self.note()?;
             }
         }
-        self.note()
+        Ok(())
     }
 
-    /// Makes durable what was written, and only then says so.
     fn note(&mut self) -> Result<(), Error> {
-        if self.done == self.noted {
-            return Ok(());
+        if self.done > self.noted {
+            self.stream.note(self.done)?;
+            (self.noted, self.since) = (self.done, 0);
         }
-        self.stream.settle()?;
-        store::save(self.store, &self.under.checkpoint(self.done))?;
-        (self.noted, self.since) = (self.done, 0);
-        (self.progress)(self.done);
         Ok(())
     }
 }

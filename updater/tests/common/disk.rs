@@ -1,7 +1,7 @@
 //! Four partitions and a checkpoint in memory: each write and flush recorded, replayed up to a power cut, or failing to order.
 
-use std::cell::{Cell, RefCell};
 use std::io;
+use std::sync::{Mutex, MutexGuard};
 
 use coracle_ops::ReadAt;
 use coracle_updater::keep::Store;
@@ -36,14 +36,40 @@ pub struct Fault {
 /// The disk as a program sees it that was never cut off.
 #[derive(Debug)]
 pub struct Disk {
-    parts: RefCell<[Vec<u8>; 4]>,
-    checkpoint: RefCell<Option<Vec<u8>>>,
-    pub log: RefCell<Vec<Event>>,
-    pub fault: Cell<Option<Fault>>,
+    parts: Shared<[Vec<u8>; 4]>,
+    checkpoint: Shared<Option<Vec<u8>>>,
+    pub log: Shared<Vec<Event>>,
+    pub fault: Shared<Option<Fault>>,
     /// Requests so far.
-    pub requests: Cell<usize>,
+    pub requests: Shared<usize>,
     /// The most bytes of one request.
-    pub most: Cell<usize>,
+    pub most: Shared<usize>,
+}
+
+/// What both threads of an installation touch.
+#[derive(Debug, Default)]
+pub struct Shared<T>(Mutex<T>);
+
+impl<T: Clone + Default> Shared<T> {
+    fn new(value: T) -> Self {
+        Self(Mutex::new(value))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap()
+    }
+
+    pub fn get(&self) -> T {
+        self.lock().clone()
+    }
+
+    pub fn set(&self, value: T) {
+        *self.lock() = value;
+    }
+
+    pub fn take(&self) -> T {
+        std::mem::take(&mut *self.lock())
+    }
 }
 
 /// One partition of it.
@@ -56,12 +82,12 @@ pub struct Part<'d> {
 impl Disk {
     pub fn new(parts: [Vec<u8>; 4], checkpoint: Option<Vec<u8>>) -> Self {
         Self {
-            parts: RefCell::new(parts),
-            checkpoint: RefCell::new(checkpoint),
-            log: RefCell::default(),
-            fault: Cell::new(None),
-            requests: Cell::new(0),
-            most: Cell::new(usize::MAX),
+            parts: Shared::new(parts),
+            checkpoint: Shared::new(checkpoint),
+            log: Shared::default(),
+            fault: Shared::default(),
+            requests: Shared::default(),
+            most: Shared::new(usize::MAX),
         }
     }
 
@@ -70,24 +96,28 @@ impl Disk {
     }
 
     pub fn parts(&self) -> [Vec<u8>; 4] {
-        self.parts.borrow().clone()
+        self.parts.get()
     }
 
     pub fn checkpoint(&self) -> Option<Vec<u8>> {
-        self.checkpoint.borrow().clone()
+        self.checkpoint.get()
     }
 
     pub fn edit(&self, part: usize, at: usize, bytes: &[u8]) {
-        self.parts.borrow_mut()[part][at..at + bytes.len()].copy_from_slice(bytes);
+        self.parts.lock()[part][at..at + bytes.len()].copy_from_slice(bytes);
     }
 
     pub fn set_checkpoint(&self, bytes: Option<Vec<u8>>) {
-        *self.checkpoint.borrow_mut() = bytes;
+        self.checkpoint.set(bytes);
     }
 
     /// Whether this request is done, or nothing of it, or fails.
     fn request(&self, len: usize) -> io::Result<usize> {
-        let number = self.requests.replace(self.requests.get() + 1);
+        let number = {
+            let mut requests = self.requests.lock();
+            *requests += 1;
+            *requests - 1
+        };
         match self.fault.get().filter(|fault| fault.at == number) {
             Some(Fault { errno: 0, .. }) => Ok(0),
             Some(Fault { errno, .. }) => Err(io::Error::from_raw_os_error(errno)),
@@ -98,11 +128,11 @@ impl Disk {
 
 impl BlockDevice for Part<'_> {
     fn size(&self) -> u64 {
-        self.disk.parts.borrow()[self.part].len() as u64
+        self.disk.parts.lock()[self.part].len() as u64
     }
 
     fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-        let parts = self.disk.parts.borrow();
+        let parts = self.disk.parts.lock();
         let part = &parts[self.part];
         let there = part.len().saturating_sub(at as usize).min(buffer.len());
         let count = self.disk.request(there)?;
@@ -113,8 +143,8 @@ impl BlockDevice for Part<'_> {
     fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<usize> {
         let count = self.disk.request(bytes.len())?;
         let (at, bytes) = (at as usize, bytes[..count].to_vec());
-        self.disk.parts.borrow_mut()[self.part][at..at + count].copy_from_slice(&bytes);
-        self.disk.log.borrow_mut().push(Event::Write { part: self.part, at, bytes });
+        self.disk.parts.lock()[self.part][at..at + count].copy_from_slice(&bytes);
+        self.disk.log.lock().push(Event::Write { part: self.part, at, bytes });
         Ok(count)
     }
 
@@ -122,14 +152,14 @@ impl BlockDevice for Part<'_> {
         if self.disk.request(1)? == 0 {
             return Err(io::ErrorKind::Other.into());
         }
-        self.disk.log.borrow_mut().push(Event::Flush { part: self.part });
+        self.disk.log.lock().push(Event::Flush { part: self.part });
         Ok(())
     }
 }
 
 impl ReadAt for Part<'_> {
     fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
-        self.disk.parts.borrow()[self.part].read_exact_at(buffer, at)
+        self.disk.parts.lock()[self.part].read_exact_at(buffer, at)
     }
 }
 
@@ -143,7 +173,7 @@ impl Store for Disk {
         if self.request(1)? == 0 {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.log.borrow_mut().push(Event::Save(bytes.to_vec()));
+        self.log.lock().push(Event::Save(bytes.to_vec()));
         self.set_checkpoint(Some(bytes.to_vec()));
         Ok(())
     }
@@ -152,7 +182,7 @@ impl Store for Disk {
         if self.request(1)? == 0 {
             return Err(io::ErrorKind::Other.into());
         }
-        self.log.borrow_mut().push(Event::Remove);
+        self.log.lock().push(Event::Remove);
         self.set_checkpoint(None);
         Ok(())
     }
