@@ -1,7 +1,7 @@
 //! From a written slot to one that can be chosen.
 
 use coracle_layout::{RootHash, Slot};
-use coracle_verity::{BLOCK, Error as Verity, build_unsealed, verify};
+use coracle_verity::{BLOCK, Error as Verity, build_unsealed, verify, verify_tree};
 
 use crate::keep::Store;
 use crate::slot::device::{BlockDevice, Origin};
@@ -23,9 +23,10 @@ impl<D: BlockDevice> Written<'_, D> {
     /// Builds the tree, proves that the slot holds the root, and says so on the disk.
     ///
     /// 1. The head of the tree is zeroed if it is not, and flushed; the root is flushed. Power lost here means: no root.
-    /// 2. The tree is built from the data. Power lost here means: no root, as there is no superblock.
+    /// 2. The tree is built from the data, which are read back past every cache. Power lost here means: no root, as there is no
+    ///    superblock.
     /// 3. Its root hash is compared with the one asked for, and it is flushed. Power lost here means: the same.
-    /// 4. Tree and data are read back past every cache, each block held against its hash. Power lost here means: the same.
+    /// 4. The tree is read back past every cache, each block held against its hash. Power lost here means: the same.
     /// 5. The superblock is written, flushed and read back. Power lost here means: no root, or the whole root: the superblock is
     ///    one sector, and everything else was on the disk before.
     /// 6. The checkpoint is removed. Power lost here means: the root; the checkpoint is not of a poisoned slot, hence of none.
@@ -54,17 +55,30 @@ impl<D: BlockDevice> Under<'_, D> {
         tree.flush()?;
         root.flush()?;
 
-        let data = Reader::new(root, Origin::Nearest, piece);
-        let got = build_unsealed(data, &self.job.superblock, &mut Writer::new(tree));
-        let got = RootHash::new(got.map_err(|error| self.tree_error(error))?);
-        if got != self.job.root {
-            return Err(Error::RootHashMismatch { slot: self.target.slot, want: self.job.root, got });
+        // One pass proves the data and makes their tree. It cannot tell a wrong file from a disk that gives back other bytes.
+        let data_holds = self.build(Origin::Disk)? == self.job.root;
+        if !data_holds {
+            let (slot, want, got) = (self.target.slot, self.job.root, self.build(Origin::Nearest)?);
+            if got != want {
+                return Err(Error::RootHashMismatch { slot, want, got });
+            }
         }
         tree.flush()?;
 
-        let mut data = Reader::new(root, Origin::Disk, piece);
         let mut hashes = Reader::new(tree, Origin::Disk, piece).headed(self.job.superblock.block());
-        verify(&mut data, &mut hashes, self.job.root.as_bytes()).map_err(|error| self.tree_error(error))
+        let verified = if data_holds {
+            verify_tree(&mut hashes, self.job.root.as_bytes())
+        } else {
+            verify(&mut Reader::new(root, Origin::Disk, piece), &mut hashes, self.job.root.as_bytes())
+        };
+        verified.map_err(|error| self.tree_error(error))
+    }
+
+    /// Writes the tree of the data as they come from there, and returns its root hash.
+    fn build(&self, origin: Origin) -> Result<RootHash, Error> {
+        let data = Reader::new(&self.target.root, origin, self.job.pace.piece);
+        let built = build_unsealed(data, &self.job.superblock, &mut Writer::new(&self.target.tree));
+        built.map(RootHash::new).map_err(|error| self.tree_error(error))
     }
 
     /// Step 5.
