@@ -22,4 +22,4 @@ pub use assemble::{Sections, Stub, assemble};
 pub use entry::{Assessment, EntryName, Tries};
 pub use image::{Checksum, Section, Uki};
 pub use pe::Error;
-pub use section::{Unread, read_section};
+pub use section::{Unread, find_section, read_section};

@@ -1,6 +1,7 @@
 //! One section of a UKI that nobody wants to hold in memory.
 
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 
 use crate::pe::{Error, Headers};
 
@@ -28,8 +29,22 @@ pub enum Unread {
     },
 }
 
-/// The bytes of a section of at most `limit` bytes, if the file has it. Reads the headers and these bytes, and checks what
+/// Where the bytes of a section lie in the file, if it has the section. Reads the headers, and checks what
 /// [`Uki::parse`](crate::Uki::parse) does.
+///
+/// # Errors
+/// [`Unread`].
+pub fn find_section(file: &mut (impl Read + Seek), name: &str) -> Result<Option<Range<u64>>, Unread> {
+    let len = usize::try_from(file.seek(SeekFrom::End(0))?).unwrap_or(usize::MAX);
+    file.rewind()?;
+    let mut head = Vec::new();
+    file.take(MAX_HEAD).read_to_end(&mut head)?;
+    let headers = Headers::parse_head(&head, len)?;
+    let section = headers.sections.iter().find(|section| section.name == name);
+    Ok(section.map(|section| section.data()).map(|data| data.start as u64..data.end as u64))
+}
+
+/// The bytes of a section of at most `limit` bytes, if the file has it. Reads what [`find_section`] does, and these bytes.
 ///
 /// # Errors
 /// [`Unread`].
@@ -38,18 +53,13 @@ pub fn read_section(
     name: &str,
     limit: usize,
 ) -> Result<Option<Vec<u8>>, Unread> {
-    let len = usize::try_from(file.seek(SeekFrom::End(0))?).unwrap_or(usize::MAX);
-    file.rewind()?;
-    let mut head = Vec::new();
-    file.take(MAX_HEAD).read_to_end(&mut head)?;
-    let headers = Headers::parse_head(&head, len)?;
-    let Some(section) = headers.sections.iter().find(|section| section.name == name) else { return Ok(None) };
-    let data = section.data();
-    if data.len() > limit {
-        return Err(Unread::TooLong { name: name.to_owned(), len: data.len(), limit });
+    let Some(data) = find_section(file, name)? else { return Ok(None) };
+    let len = usize::try_from(data.end.saturating_sub(data.start)).unwrap_or(usize::MAX);
+    if len > limit {
+        return Err(Unread::TooLong { name: name.to_owned(), len, limit });
     }
-    file.seek(SeekFrom::Start(data.start as u64))?;
-    let mut bytes = vec![0; data.len()];
+    file.seek(SeekFrom::Start(data.start))?;
+    let mut bytes = vec![0; len];
     file.read_exact(&mut bytes)?;
     Ok(Some(bytes))
 }
@@ -67,6 +77,8 @@ mod tests {
         let file = assemble(&Stub::parse(&stub).unwrap(), &three_sections()).unwrap();
         let read = |file: &[u8], name: &str, limit| read_section(&mut Cursor::new(file), name, limit);
         assert_eq!(read(&file, ".cmdline", 64).unwrap().unwrap(), b"quiet");
+        let at = find_section(&mut Cursor::new(&file), ".linux").unwrap().unwrap();
+        assert_eq!(file[at.start as usize..at.end as usize], [7; 1000]);
         assert_eq!(read(&file, ".initrd", 64).unwrap(), None);
         assert!(matches!(read(&file, ".linux", 64), Err(Unread::TooLong { len: 1000, .. })));
         assert!(matches!(read(&file[..file.len() - 600], ".cmdline", 64), Err(Unread::Uki(_))));
