@@ -67,6 +67,8 @@ pub struct Request {
     pub sources: Sources,
     /// Where kernels are kept.
     pub kernel_cache: PathBuf,
+    /// The program that compresses one: see [`coracle_kernel::Request`].
+    pub kernel_packer: PathBuf,
     /// The moment that the image says it was made, in seconds since 1970.
     pub epoch: u64,
     /// When its inputs came to be what they are.

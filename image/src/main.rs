@@ -48,6 +48,12 @@ enum Command {
     Serve(commands::serve::Args),
     /// Print the JSON Schema of recipes, for editors.
     Schema,
+    /// Compress a kernel: its makefile asks for that, with the words of another program.
+    #[command(name = coracle_kernel::PACK, hide = true)]
+    PackKernel {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        _ignored: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -68,6 +74,7 @@ fn main() -> ExitCode {
         Command::Bundle(args) => commands::bundle::run(&args),
         Command::Serve(args) => commands::serve::run(&args),
         Command::Schema => commands::schema::run(),
+        Command::PackKernel { .. } => commands::pack_kernel::run(),
     };
     done.unwrap_or_else(|error| {
         eprintln!("coracle: {error:#}");

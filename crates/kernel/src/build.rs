@@ -2,7 +2,7 @@
 //!
 //! | in the cache | what |
 //! |---|---|
-//! | `KEY/bzImage`, `KEY/config`, `KEY/release` | a finished kernel |
+//! | `KEY/bzImage`, `KEY/config`, `KEY/release`, `KEY/packer` | a finished kernel, the last one the number of its compressor |
 //! | `KEY.lock` | held while somebody builds this key |
 //! | `KEY.work/` | the source tree of an unfinished build, which goes on where it stopped |
 //! | `KEY.log` | what the last program said |
@@ -15,8 +15,9 @@
 
 use crate::key::{Inputs, Key};
 use crate::{Error, Profile, Source, config, fragment, kconfig};
+use coracle_bzimage::{MAX_CONTENT, PARAMETERS, Payload};
 use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -33,9 +34,16 @@ const REPRODUCIBLE: [(&str, &str); 7] = [
 /// Variables of the caller that would change what `make` builds.
 const FOREIGN: [&str; 7] =
     ["MAKEFLAGS", "KCFLAGS", "KCPPFLAGS", "KBUILD_OUTPUT", "CROSS_COMPILE", "LLVM", "CC"];
+/// The kernel in the tree.
+const BZIMAGE: &str = "arch/x86/boot/bzImage";
+/// What the packer is called there.
+const PACKER: &str = "coracle-packer";
 /// Lines of a failed program that are shown, and the bytes in which they are looked for.
 const TAIL_LINES: usize = 30;
 const TAIL_BYTES: u64 = 64 << 10;
+
+/// The first word of a command line that asks for [`pack`].
+pub const PACK: &str = "pack-kernel";
 
 /// What to build.
 #[derive(Debug, Clone)]
@@ -48,6 +56,8 @@ pub struct Request {
     pub source: Source,
     /// The cache folder, made if it is not there.
     pub cache: PathBuf,
+    /// A program that does [`pack`] when its first word is [`PACK`], whatever comes after it. [`THIS_PROGRAM`], if it is one.
+    pub packer: PathBuf,
 }
 
 /// A finished kernel.
@@ -89,6 +99,19 @@ pub fn default_cache() -> Option<PathBuf> {
     Some(base.join("coracle/kernel"))
 }
 
+/// The program that runs, as a packer; even if its file is replaced meanwhile.
+pub const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// Does what the kernel's build asks of `zstd`, with our own parameters: standard input becomes one frame on standard output. So the
+/// update agent can make the same frame again.
+pub fn pack() -> Result<(), Error> {
+    let mut content = Vec::new();
+    io::stdin().lock().take(MAX_CONTENT + 1).read_to_end(&mut content).map_err(Error::file("read", "-"))?;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    coracle_bzimage::compress(&mut &content[..], content.len() as u64, &mut out).map_err(Error::Pack)?;
+    out.flush().map_err(Error::file("write", "-"))
+}
+
 /// The kernel from the cache, else built and put there.
 pub fn build(request: &Request, progress: &mut dyn FnMut(Progress)) -> Result<Built, Error> {
     let place = Place::of(request, progress)?;
@@ -104,7 +127,9 @@ pub fn build(request: &Request, progress: &mut dyn FnMut(Progress)) -> Result<Bu
     place.configure(request, progress)?;
     progress(Progress::Compiling);
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-    place.make(&[&format!("-j{jobs}"), "bzImage"])?;
+    let packer = place.copy_packer(&request.packer)?;
+    place.make(&[&format!("-j{jobs}"), &packer, "bzImage"])?;
+    place.check()?;
     place.store(progress)
 }
 
@@ -140,7 +165,9 @@ impl Place {
         progress(Progress::Hashing);
         let fragments: String = request.all_fragments().into_iter().map(|(_, text)| text).collect();
         let (source, compiler) = (request.source.digest()?, compiler()?);
-        let key = Key::of(&Inputs { source: &source, fragments: &fragments, compiler: &compiler });
+        let inputs =
+            Inputs { source: &source, fragments: &fragments, compiler: &compiler, packer: PARAMETERS };
+        let key = Key::of(&inputs);
         fs::create_dir_all(&request.cache).map_err(Error::file("make folder", &request.cache))?;
         let cache = fs::canonicalize(&request.cache).map_err(Error::file("find folder", &request.cache))?;
         Ok(Place { cache, key, source })
@@ -194,13 +221,27 @@ impl Place {
         config::check(&settings, &after, &kconfig::Tree::load(&work)).map_err(Error::Config)
     }
 
+    /// The kernel's makefile hands the program to a shell, and remembers its name: in the tree that is always the same plain one.
+    fn copy_packer(&self, packer: &Path) -> Result<String, Error> {
+        let copy = self.path("work").join(PACKER);
+        fs::copy(packer, &copy).map_err(Error::file("copy", packer))?;
+        Ok(format!("ZSTD=./{PACKER} {PACK}"))
+    }
+
+    /// A makefile that pipes into a program does not see it fail.
+    fn check(&self) -> Result<(), Error> {
+        let path = self.path("work").join(BZIMAGE);
+        let mut kernel = File::open(&path).map_err(Error::file("open", &path))?;
+        Payload::check(&mut kernel).map(drop).map_err(|source| Error::Payload { path, source })
+    }
+
     fn store(&self, progress: &mut dyn FnMut(Progress)) -> Result<Built, Error> {
         progress(Progress::Storing);
         let (work, new) = (self.path("work"), self.path("new"));
         remove(&new)?;
         fs::create_dir(&new).map_err(Error::file("make folder", &new))?;
         let files = [
-            (work.join("arch/x86/boot/bzImage"), "bzImage"),
+            (work.join(BZIMAGE), "bzImage"),
             (work.join(".config"), "config"),
             (work.join("include/config/kernel.release"), "release"),
         ];
@@ -209,13 +250,15 @@ impl Place {
             fs::copy(&from, &to).map_err(Error::file("copy", &from))?;
             sync(&to)?;
         }
+        let packer = new.join("packer");
+        fs::write(&packer, format!("{PARAMETERS}\n")).map_err(Error::file("write", &packer))?;
+        sync(&packer)?;
         sync(&new)?;
         fs::rename(&new, self.entry()).map_err(Error::file("rename", &new))?;
         sync(&self.cache)?;
         remove(&work)?;
-        self.finished().ok_or_else(|| {
-            Error::file("read release of", self.entry())(std::io::ErrorKind::InvalidData.into())
-        })
+        self.finished()
+            .ok_or_else(|| Error::file("read release of", self.entry())(io::ErrorKind::InvalidData.into()))
     }
 
     /// A build takes every processor for minutes: it yields to whatever else runs.
@@ -267,7 +310,7 @@ fn remove(path: &Path) -> Result<(), Error> {
 }
 
 /// The last lines of a log.
-fn tail(path: &Path) -> std::io::Result<String> {
+fn tail(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;

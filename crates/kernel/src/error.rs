@@ -48,6 +48,17 @@ pub enum Error {
     /// The configuration is not the one asked for.
     #[error("the kernel configuration differs from what was asked for:\n{}", lines(.0))]
     Config(Vec<Missing>),
+    /// The kernel's payload cannot be compressed.
+    #[error("cannot compress the kernel")]
+    Pack(#[source] coracle_bzimage::Error),
+    /// The kernel was built, and what was to be compressed in it is not there: the makefile does not notice that.
+    #[error("the kernel {path} has no payload that can be unpacked")]
+    Payload {
+        /// The kernel.
+        path: PathBuf,
+        /// Why.
+        source: coracle_bzimage::Error,
+    },
     /// A file or folder operation failed.
     #[error("cannot {operation} {path}")]
     File {

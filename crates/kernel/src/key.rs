@@ -8,6 +8,7 @@
 //! | 2 | digest of the source tarball, hexadecimal |
 //! | 3 | the fragments' text, in the profile's order |
 //! | 4 | first line of `gcc --version` |
+//! | 5 | number of the compressor's parameters, decimal |
 
 use crate::source::hex;
 use sha2::{Digest as _, Sha256};
@@ -24,6 +25,8 @@ pub struct Inputs<'a> {
     pub fragments: &'a str,
     /// The compiler's own words about its version.
     pub compiler: &'a str,
+    /// What compresses the kernel: [`coracle_bzimage::PARAMETERS`].
+    pub packer: u16,
 }
 
 /// The name of a cache entry: 64 hexadecimal digits.
@@ -38,7 +41,8 @@ impl Key {
 
     fn under(schema: &str, inputs: &Inputs<'_>) -> Key {
         let mut hash = Sha256::new();
-        for field in [schema, inputs.source, inputs.fragments, inputs.compiler] {
+        let packer = inputs.packer.to_string();
+        for field in [schema, inputs.source, inputs.fragments, inputs.compiler, &packer] {
             hash.update((field.len() as u64).to_le_bytes());
             hash.update(field.as_bytes());
         }
@@ -57,15 +61,16 @@ mod tests {
 
     #[test]
     fn each_input_changes_the_key() {
-        let base = Inputs { source: "s", fragments: "f", compiler: "c" };
+        let base = Inputs { source: "s", fragments: "f", compiler: "c", packer: 1 };
         let keys = [
             Key::of(&base),
             Key::of(&Inputs { source: "t", ..base.clone() }),
             Key::of(&Inputs { fragments: "g", ..base.clone() }),
             Key::of(&Inputs { compiler: "d", ..base.clone() }),
+            Key::of(&Inputs { packer: 2, ..base.clone() }),
             Key::under("other", &base),
             // Bytes that move from one field to the next are another input.
-            Key::of(&Inputs { source: "sf", fragments: "", compiler: "c" }),
+            Key::of(&Inputs { source: "sf", fragments: "", ..base.clone() }),
         ];
         for (i, a) in keys.iter().enumerate() {
             assert!(keys[i + 1..].iter().all(|b| a != b), "{i}");

@@ -19,7 +19,7 @@ pub mod key;
 pub mod profile;
 pub mod source;
 
-pub use build::{Built, Progress, Request, build, configure, default_cache};
+pub use build::{Built, PACK, Progress, Request, THIS_PROGRAM, build, configure, default_cache, pack};
 pub use error::Error;
 pub use profile::Profile;
 pub use source::Source;

@@ -1,6 +1,8 @@
 //! `coracle-kernel`: prints the path of a kernel, after building it if the cache has none.
 
-use coracle_kernel::{Profile, Request, Source, build, configure, default_cache, source};
+use coracle_kernel::{
+    PACK, Profile, Request, Source, THIS_PROGRAM, build, configure, default_cache, pack, source,
+};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -21,6 +23,8 @@ enum Goal {
     Help,
     Check(Request),
     Build(Request),
+    /// Not for people: the kernel's makefile asks for it.
+    Pack,
 }
 
 fn main() -> ExitCode {
@@ -32,6 +36,10 @@ fn main() -> ExitCode {
         }
         Ok(Goal::Check(request)) => configure(&request, &mut report),
         Ok(Goal::Build(request)) => build(&request, &mut report).map(|built| built.bzimage),
+        Ok(Goal::Pack) => match pack() {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(error) => Err(error),
+        },
         Err(reason) => {
             eprintln!("coracle-kernel: {reason}; see --help");
             return ExitCode::from(2);
@@ -60,6 +68,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Goal, String> {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
         match word.as_str() {
             "--help" | "-h" => return Ok(Goal::Help),
+            PACK => return Ok(Goal::Pack),
             "--check-only" => goal = Goal::Check,
             "--profile" => profile = Some(value()?.parse::<Profile>().map_err(|error| error.to_string())?),
             "--source" => source = value()?.into(),
@@ -74,5 +83,5 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Goal, String> {
     };
     let profile = profile.ok_or("--profile is missing")?;
     let cache = cache.or_else(default_cache).ok_or("no home folder: --cache is missing")?;
-    Ok(goal(Request { profile, fragments: Vec::new(), source, cache }))
+    Ok(goal(Request { profile, fragments: Vec::new(), source, cache, packer: THIS_PROGRAM.into() }))
 }

@@ -116,6 +116,7 @@ pub fn find(
         fragments: recipe.kernel.fragments.iter().map(fragment).collect::<Result<_, Error>>()?,
         source: inputs.kernel.clone(),
         cache: request.kernel_cache.clone(),
+        packer: request.kernel_packer.clone(),
     };
     let built = kernel::build(&wanted, &mut |progress| match progress {
         Progress::Hashing | Progress::Cached => {}

@@ -81,6 +81,7 @@ fn request(args: &Args) -> anyhow::Result<Request> {
         out: args.out.clone(),
         sources: Sources::with_programs(programs),
         kernel_cache,
+        kernel_packer: coracle_kernel::THIS_PROGRAM.into(),
         epoch,
         pinned,
         update_lock: args.update_lock,

@@ -9,6 +9,7 @@ pub mod keys;
 pub mod mirror;
 pub mod new;
 pub mod pack;
+pub mod pack_kernel;
 pub mod publish;
 pub mod refresh;
 pub mod run;

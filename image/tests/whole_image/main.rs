@@ -94,6 +94,7 @@ impl Project {
             out: self.path("out"),
             sources: Sources::with_programs(self.path("programs")),
             kernel_cache: coracle_kernel::default_cache().unwrap(),
+            kernel_packer: env!("CARGO_BIN_EXE_coracle").into(),
             epoch: EPOCH,
             pinned: Pinned::Now(Time::from_unix(EPOCH)),
             update_lock: false,

@@ -1,4 +1,4 @@
-//! Whole builds of a small tree that has a Makefile with the kernel's targets.
+//! Whole builds of a small tree that has a Makefile with the kernel's targets, and a kernel.
 
 use super::*;
 use tempfile::TempDir;
@@ -24,20 +24,45 @@ fn request(olddefconfig: &str, bzimage: &str) -> (TempDir, Request) {
     fs::write(tree.join("Makefile"), makefile).unwrap();
     fs::write(tree.join("Kconfig"), "if MISC_FILESYSTEMS\nconfig EROFS_FS\n\tdepends on BLOCK\nendif\n")
         .unwrap();
+    fs::write(tree.join("kernel"), kernel()).unwrap();
     let tarball = root.path().join("linux.tar");
     let mut tar = Command::new("tar");
     tar.arg("--create").arg("--file").arg(&tarball).arg("--directory").arg(root.path()).arg("linux");
     assert!(tar.status().unwrap().success());
-    let cache = root.path().join("cache");
-    (
-        root,
-        Request {
-            profile: Profile::Virtio,
-            fragments: Vec::new(),
-            source: Source::Distribution(tarball),
-            cache,
-        },
-    )
+    let (cache, packer) = (root.path().join("cache"), packer(root.path()));
+    let source = Source::Distribution(tarball);
+    (root, Request { profile: Profile::Virtio, fragments: Vec::new(), source, cache, packer })
+}
+
+/// The first bytes of a kernel, whose payload lies behind them.
+fn kernel() -> Vec<u8> {
+    let mut kernel = vec![0; 1024];
+    kernel[0x1f1] = 1;
+    kernel[0x1fe..0x208].copy_from_slice(b"\x55\xaa\0\0HdrS\x0f\x02");
+    kernel[0x24c..0x250].copy_from_slice(&(frame().len() as u32 + 4).to_le_bytes());
+    kernel
+}
+
+/// What is in the kernel.
+fn content() -> Vec<u8> {
+    (0..3000_u32).flat_map(|n| n.wrapping_mul(0x9e37_79b9).to_le_bytes()).collect()
+}
+
+fn frame() -> Vec<u8> {
+    let mut frame = Vec::new();
+    coracle_bzimage::compress(&mut &content()[..], 12_000, &mut frame).unwrap();
+    frame
+}
+
+/// A packer that ignores what it is given, and writes the frame if its first word is the right one.
+fn packer(folder: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (program, out) = (folder.join("packer"), folder.join("frame"));
+    fs::write(&out, frame()).unwrap();
+    let script = format!("#!/bin/sh\ntest \"$*\" = '{PACK} -22 --ultra' && exec cat '{}'\n", out.display());
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    program
 }
 
 /// Runs a build and returns the steps it reported.
@@ -47,7 +72,8 @@ fn steps(request: &Request) -> (Result<Built, Error>, Vec<Progress>) {
     (result, steps)
 }
 
-const IMAGE: &str = "env | grep '^KBUILD_' | sort > arch/x86/boot/bzImage";
+const IMAGE: &str = "cat kernel > arch/x86/boot/bzImage; { : | $(ZSTD) -22 --ultra; printf 1234; } >> arch/x86/boot/bzImage; \
+     env | grep '^KBUILD_' | sort >> arch/x86/boot/bzImage";
 
 #[test]
 fn builds_once_then_finds_it() {
@@ -57,7 +83,7 @@ fn builds_once_then_finds_it() {
     let first = first.unwrap();
     assert_eq!(seen, [Hashing, Unpacking, Configuring, Compiling, Storing]);
     assert_eq!(first.release, "6.12.0");
-    let fixed = fs::read_to_string(&first.bzimage).unwrap();
+    let fixed = String::from_utf8_lossy(&fs::read(&first.bzimage).unwrap()).into_owned();
     for (name, value) in REPRODUCIBLE.iter().filter(|(name, _)| name.starts_with("KBUILD_")) {
         assert!(fixed.contains(&format!("{name}={value}\n")), "{name}");
     }
@@ -100,4 +126,14 @@ fn extra_fragments_make_another_kernel() {
     assert!(fs::read_to_string(&own.config).unwrap().contains("CONFIG_PROBE_OF_A_TEST=y\n"));
     request.fragments.push(("again.config".into(), text));
     assert!(matches!(build(&request, &mut |_| ()), Err(Error::Fragments(_))));
+}
+
+/// A makefile does not see that what it pipes into has failed.
+#[test]
+fn a_kernel_without_its_payload_is_none() {
+    for image in ["cat kernel > arch/x86/boot/bzImage", "cp Makefile arch/x86/boot/bzImage"] {
+        let (_root, request) = request("true", image);
+        assert!(matches!(steps(&request).0, Err(Error::Payload { .. })), "{image}");
+        assert!(matches!(steps(&request).0, Err(Error::Payload { .. })), "{image}, the second time");
+    }
 }
