@@ -14,7 +14,8 @@
 //!
 //! | bytes      | field                                                                   |
 //! |------------|-------------------------------------------------------------------------|
-//! | 0          | kind of the hash: 1 SHA-256 of the bytes, 2 dm-verity root hash         |
+//! | 0          | kind of the hash: 1 SHA-256 of the bytes, 2 dm-verity root hash,        |
+//! |            | 3 SHA-256 of the bytes, which are the unpacked form of a kernel image   |
 //! | 1 .. 8     | zeros                                                                   |
 //! | 8 .. 16    | bytes of the image, 1 to 16 GiB                                         |
 //! | 16 .. 48   | the hash                                                                |

@@ -29,6 +29,8 @@ pub enum Hash {
     Sha256(Digest),
     /// Root hash of the dm-verity tree over the bytes, for slots.
     Verity(Digest),
+    /// SHA-256 of the bytes, which are the unpacked form of a kernel image.
+    Unpacked(Digest),
 }
 
 impl Identity {
@@ -47,6 +49,7 @@ impl Identity {
             0 if len == 0 && digest == [0; 32] => return Ok(None),
             1 => Hash::Sha256(digest),
             2 => Hash::Verity(digest),
+            3 => Hash::Unpacked(digest),
             _ => return Err(Error::Identity),
         };
         if !(1..=MAX_IMAGE).contains(&len) {
@@ -63,6 +66,7 @@ impl Identity {
             let (kind, digest) = match hash {
                 Hash::Sha256(digest) => (1, digest),
                 Hash::Verity(digest) => (2, digest),
+                Hash::Unpacked(digest) => (3, digest),
             };
             bytes[0] = kind;
             bytes[8..16].copy_from_slice(&len.to_le_bytes());

@@ -100,7 +100,7 @@ fn fixed_fields() {
     refused!(edited(4, &(1_u32 << 14 | 1).to_le_bytes()), Error::OpCount { count: 16385 });
     refused!(edited(4, &[2]), Error::OutputLength { .. } | Error::Truncated);
     for at in [8, 56] {
-        refused!(edited(at, &[3]), Error::Identity);
+        refused!(edited(at, &[4]), Error::Identity);
         refused!(edited(at + 1, &[1]), Error::Identity);
         refused!(edited(at, &[0]), Error::Identity);
         refused!(edited(at + 8, &[0; 8]), Error::ImageLength { len: 0 });

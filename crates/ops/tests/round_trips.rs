@@ -5,6 +5,7 @@ mod common;
 use std::ops::Range;
 
 use common::{Random, apply, apply_from, delta_file, full_file, header, image, plausible, small_example};
+use coracle_ops::build::{Image, delta};
 use coracle_ops::{Error, Hash, Kind, MAX_BODY, MAX_OUTPUT, Request};
 use proptest::prelude::*;
 
@@ -128,6 +129,20 @@ fn an_image_that_only_moved_has_no_bodies() {
     );
     assert_eq!(header.source(), Some(image(&source).identity));
     assert!(matches!(header.target().hash, Hash::Sha256(_)));
+}
+
+/// As a kernel image's: the header alone says that other bytes are meant than the image's own.
+#[test]
+fn an_unpacked_form_says_so() {
+    let (source, target) = small_example();
+    let [old, new] = [&source, &target].map(|bytes| Image::unpacked(&bytes[..], bytes.len() as u64).unwrap());
+    let mut bodies = Vec::new();
+    let made = delta(&old, &new, &mut bodies).unwrap();
+    let file = [made.head, bodies].concat();
+    let header = header(&file).unwrap();
+    assert_eq!((header.source(), header.target()), (Some(old.identity), new.identity));
+    assert!(matches!(header.target().hash, Hash::Unpacked(_)));
+    assert!(apply(&file, &source[..]).unwrap() == target);
 }
 
 #[test]

@@ -72,7 +72,7 @@ pub(super) fn add(
     deltas: Vec<Delta>,
     terms: &Terms,
 ) {
-    let (Hash::Sha256(uki) | Hash::Verity(uki)) = release.uki.identity.hash;
+    let (Hash::Sha256(uki) | Hash::Verity(uki) | Hash::Unpacked(uki)) = release.uki.identity.hash;
     let bytes = release.root.identity.len;
     let there = manifest.releases.iter().find(|there| there.version == release.version);
     // Published once more it does not start its way through the fleet again.

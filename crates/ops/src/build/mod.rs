@@ -27,7 +27,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::apply::{Old, ReadAt};
 use crate::error::Error;
-use crate::identity::{Hash, Identity};
+use crate::identity::{Digest, Hash, Identity};
 use crate::limits::{BLOCK, MAX_EXTENTS, MAX_IMAGE, MAX_OLD, MAX_OUTPUT};
 use anchors::Anchors;
 use candidates::Candidate;
@@ -57,6 +57,15 @@ pub struct Image<R> {
 impl<R: ReadAt> Image<R> {
     /// An image known by the SHA-256 of its bytes, of which there are so many.
     pub fn hashed(bytes: R, len: u64) -> Result<Self, Error> {
+        Self::of(bytes, len, Hash::Sha256)
+    }
+
+    /// The same for the unpacked form of a kernel image.
+    pub fn unpacked(bytes: R, len: u64) -> Result<Self, Error> {
+        Self::of(bytes, len, Hash::Unpacked)
+    }
+
+    fn of(bytes: R, len: u64, hash: impl FnOnce(Digest) -> Hash) -> Result<Self, Error> {
         if !(1..=MAX_IMAGE).contains(&len) {
             return Err(Error::ImageLength { len });
         }
@@ -66,7 +75,7 @@ impl<R: ReadAt> Image<R> {
             read(&bytes, &mut buffer[..there], at, |at, source| Error::ReadTarget { at, source })?;
             hasher.update(&buffer[..there]);
         }
-        Ok(Self { bytes, identity: Identity { len, hash: Hash::Sha256(hasher.finalize().into()) } })
+        Ok(Self { bytes, identity: Identity { len, hash: hash(hasher.finalize().into()) } })
     }
 }
 
