@@ -161,7 +161,10 @@ impl Error {
             }
             Self::Image(image::Error::Apply(
                 coracle_ops::Error::Output { .. } | coracle_ops::Error::ReadSource { .. },
-            )) => Trouble::SourceDiffers,
+            ))
+            | Self::Image(image::Error::Form { .. } | image::Error::PackedOtherwise) => {
+                Trouble::SourceDiffers
+            }
             Self::Ops(_) | Self::UkiDiffers | Self::Image(image::Error::Apply(_) | image::Error::Differs) => {
                 Trouble::Corrupt
             }

@@ -35,11 +35,7 @@ impl Work {
         target.fits(blocks).map_err(Error::Slot)?;
         let images = self.images();
         images.remove().map_err(Error::Image)?;
-        let stat = rustix::fs::statvfs(&self.tools.state)
-            .map_err(|errno| Error::file("measure", &self.tools.state)(errno.into()))?;
-        if stat.f_bavail.saturating_mul(stat.f_frsize) < offer.uki.bytes.saturating_add(SPARE) {
-            return Err(Error::StateFull);
-        }
+        has_room(&self.tools.state, offer.uki.bytes)?;
 
         let esp = Esp::mount(machine)?;
         esp.has_room(running, offer.uki.bytes)?;
@@ -111,14 +107,19 @@ impl Work {
         let mut download = Download::new(&server, self.repository()?, file)?;
         let (header, _) = download.header(file, None)?;
         let want = Identity { len: uki.bytes, hash: Hash::Sha256(*uki.sha256.as_bytes()) };
-        if header.target() != want {
-            return Err(Error::UkiDiffers);
+        let images = self.images();
+        match header.target().hash {
+            // What it makes in the end is held against the manifest's digest all the same.
+            Hash::Unpacked(_) if header.source().is_none_or(is_form) => {
+                has_room(&self.tools.state, images.room_for_forms(&header, uki.bytes).map_err(Error::Image)?)?;
+            }
+            _ if header.target() == want => {}
+            _ => return Err(Error::UkiDiffers),
         }
         let esp = header.source().map(|_| Esp::look(&self.tools.machine)).transpose()?;
         let running = self.tools.machine.running.system.version;
         let path = esp.as_ref().map(|esp| esp.file_of(running)).transpose()?.flatten();
         let source = path.map(|path| File::open(&path).map_err(Error::file("open", path))).transpose()?;
-        let images = self.images();
         let made = images.make(&header, uki.sha256.as_bytes(), source, &mut download);
         match made {
             Ok(()) => {}
@@ -163,6 +164,17 @@ impl Work {
     pub(super) fn checkpoint(&self) -> Result<Kept, Error> {
         checkpoint_in(&self.tools.state).map_err(Error::file("open", &self.tools.state))
     }
+}
+
+/// Whether the state partition has so many bytes, and [`SPARE`].
+fn has_room(state: &Path, bytes: u64) -> Result<(), Error> {
+    let stat = rustix::fs::statvfs(state).map_err(|errno| Error::file("measure", state)(errno.into()))?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    if free < bytes.saturating_add(SPARE) { Err(Error::StateFull) } else { Ok(()) }
+}
+
+fn is_form(identity: Identity) -> bool {
+    matches!(identity.hash, Hash::Unpacked(_))
 }
 
 /// The slot that does not run.
