@@ -4,13 +4,14 @@
 //! |---|---|---|
 //! | release | a build's output folder | root and UKI, the root held against its root hash |
 //! | full | these | files of operations that need nothing |
-//! | deltas | the releases before, put together again from their full files | files of operations from each of them |
+//! | deltas | the releases before, put together again from their full files | files of operations from each of them; between the kernel images' unpacked forms where that is shorter |
 //! | manifest | the channel's manifest, or a new one | the same with this release |
 //! | metadata | the list of files | signed, looked at, in place |
 //!
 //! Everything before the last step adds files that nothing refers to. *Power lost there: the repository is what it was; run again,
 //! the same files come to the same names.*
 
+mod forms;
 mod manifest;
 mod ops;
 mod release;
@@ -103,6 +104,9 @@ pub enum Error {
         /// Why.
         source: coracle_ops::Error,
     },
+    /// The unpacked form of a kernel image cannot be written or read.
+    #[error("unpack a kernel image")]
+    Form(#[source] coracle_bzimage::Error),
     /// A manifest in the repository is damaged, or what is to be published does not make a valid one.
     #[error("the manifest {name}")]
     Manifest {
@@ -190,7 +194,8 @@ pub fn publish(
         let root = there.root.hash.to_string();
         return Err(Error::Published { version: release.version, root });
     }
-    let work = ops::Work { repo: &repo, scratch: scratch.path(), release: &release };
+    let work =
+        ops::Work { repo: &repo, scratch: scratch.path(), release: &release, forms: forms::Forms::default() };
     let full = steps.run("full", |_| work.full(&mut targets), ops::describe)?;
     let sources = manifest::sources(&manifest, release.version, request.deltas);
     let deltas: Vec<Delta> = steps.run(

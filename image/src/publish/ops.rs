@@ -6,7 +6,7 @@ use std::io::{self, Seek as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use coracle_ops::build::{self, Image};
+use coracle_ops::build::{self, Image, Made};
 use coracle_ops::{Applier, Header};
 use coracle_rollout::digest::Digest;
 use coracle_rollout::manifest::{Delta, Files, OpsFile, Release as Published};
@@ -14,6 +14,7 @@ use tough::TargetName;
 use tough::schema::Target;
 
 use super::Error;
+use super::forms::Forms;
 use super::release::Release;
 use crate::build::size;
 use crate::repository::Repo;
@@ -23,6 +24,7 @@ pub(super) struct Work<'a> {
     pub repo: &'a Repo,
     pub scratch: &'a Path,
     pub release: &'a Release,
+    pub forms: Forms,
 }
 
 type Targets = HashMap<TargetName, Target>;
@@ -52,10 +54,24 @@ impl Work<'_> {
         let old = self.undo(&from.full.root)?;
         let root = self.make(&name("root"), Some(&old), &self.release.root, targets)?;
         let old = self.undo(&from.full.uki)?;
-        let uki = self.make(&name("uki"), Some(&old), &self.release.uki, targets)?;
+        let uki = self.uki(&name("uki"), &old, targets)?;
         let root = shorter(root, &full.root, targets);
         let uki = shorter(uki, &full.uki, targets);
         Ok(Delta { from: from.version, from_root: from.root.hash, files: Files { root, uki } })
+    }
+
+    /// From one kernel image to the other, or from one's unpacked form to the other's if that is shorter.
+    fn uki(&self, name: &str, old: &Image<File>, targets: &mut Targets) -> Result<OpsFile, Error> {
+        let made = self.write(name, "ops", Some(old), &self.release.uki)?;
+        if let Some(old) = self.forms.of_old(old, &self.release.uki, self.scratch)?
+            && let Some(new) = self.forms.of_new(&self.release.uki, self.scratch)?
+        {
+            let by_forms = self.write(name, "ops-of-forms", Some(&old), new)?;
+            if by_forms.header.file_len() < made.header.file_len() {
+                return self.keep(name, "ops-of-forms", &by_forms, targets);
+            }
+        }
+        self.keep(name, "ops", &made, targets)
     }
 
     fn make(
@@ -65,8 +81,18 @@ impl Work<'_> {
         target: &Image<File>,
         targets: &mut Targets,
     ) -> Result<OpsFile, Error> {
-        let bad_name = || Error::Name { name: name.to_owned() };
-        let listed = TargetName::new(name).map_err(|_| bad_name())?;
+        let made = self.write(name, "ops", source, target)?;
+        self.keep(name, "ops", &made, targets)
+    }
+
+    /// Makes a file of operations in the scratch folder.
+    fn write(
+        &self,
+        name: &str,
+        file: &str,
+        source: Option<&Image<File>>,
+        target: &Image<File>,
+    ) -> Result<Made, Error> {
         let bodies_path = self.scratch.join("bodies");
         let failed = || Error::file("write", &bodies_path);
         let mut bodies =
@@ -80,14 +106,20 @@ impl Work<'_> {
         .map_err(Error::ops(name))?;
         buffer.flush().map_err(failed())?;
         drop(buffer);
-        let path = self.scratch.join("ops");
+        let path = self.scratch.join(file);
         let mut file = File::create(&path).map_err(Error::file("create", &path))?;
         file.write_all(&made.head)
             .and_then(|()| bodies.rewind())
             .and_then(|()| io::copy(bodies, &mut file))
             .map_err(Error::file("write", &path))?;
-        drop(file);
-        targets.insert(listed, self.repo.add_target(name, &path)?);
+        Ok(made)
+    }
+
+    /// Moves it to its place in the repository.
+    fn keep(&self, name: &str, file: &str, made: &Made, targets: &mut Targets) -> Result<OpsFile, Error> {
+        let bad_name = || Error::Name { name: name.to_owned() };
+        let listed = TargetName::new(name).map_err(|_| bad_name())?;
+        targets.insert(listed, self.repo.add_target(name, &self.scratch.join(file))?);
         Ok(OpsFile {
             target: name.parse().map_err(|_| bad_name())?,
             bytes: made.header.file_len(),

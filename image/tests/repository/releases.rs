@@ -1,10 +1,12 @@
 //! Releases: published, found by a machine, put together from full files and deltas, withdrawn.
 
 use std::fs::{self, File};
+use std::io::Cursor;
 use std::sync::Arc;
 
+use coracle_bzimage::{pack, specimen, unpack};
 use coracle_layout::VERITY_SALT;
-use coracle_ops::{Applier, Header};
+use coracle_ops::{Applier, Hash, Header};
 use coracle_rollout::manifest::OpsFile;
 use coracle_rollout::{Line, Manifest, Time};
 use coracle_trust::store::Store;
@@ -12,6 +14,7 @@ use coracle_trust::transport::{Folder, collect};
 use coracle_trust::{Client, Clock, Embedded, Limits, Repository, Transport, Versions};
 use coracle_verity::{DataBlocks, Salt, Superblock};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use crate::place::Place;
 
@@ -86,6 +89,14 @@ fn machine(place: &Place) -> Machine {
 }
 
 impl Machine {
+    fn header(&self, file: &OpsFile) -> Header {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let path = self.repository.ops(file).unwrap().path().unwrap();
+        let body =
+            async { collect(self.from.part(&path, 0..file.header_bytes, file.bytes).await?, 1 << 30).await };
+        Header::parse(&runtime.block_on(body).unwrap(), file.header_sha256.as_bytes()).unwrap()
+    }
+
     /// What an ops file makes of these bytes, fetched in parts as a machine fetches them.
     fn apply(&self, file: &OpsFile, source: &[u8]) -> Vec<u8> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
@@ -134,6 +145,75 @@ fn a_release_comes_whole_and_by_deltas() {
         }
     }
     assert_eq!(fs::read_dir(place.path("repo")).unwrap().count(), 2, "something was left behind");
+}
+
+/// A kernel that was built again.
+fn rebuilt(content: &[u8]) -> Vec<u8> {
+    let mut new = content.to_vec();
+    (0..new.len() - 8).step_by(9000).for_each(|at| new[at] ^= 1);
+    new.splice(300_000..300_000, specimen::content(5000, 2));
+    new
+}
+
+#[test]
+fn a_kernel_image_is_made_of_its_unpacked_form_where_that_is_shorter() {
+    let place = Place::new();
+    let [_, noise] = build(&place, "1.0.0");
+    let old = specimen::content(1 << 20, 1);
+    let new = rebuilt(&old);
+    // By another compressor, from which no machine has it again.
+    let foreign = zstd::bulk::compress(&rebuilt(&new), 1).unwrap();
+    let foreign = specimen::bzimage(&foreign, rebuilt(&new).len());
+    let mut changed = specimen::image(&new);
+    *changed.last_mut().unwrap() ^= 1;
+    let images = [
+        ("1.1.0", specimen::image(&old)),
+        ("1.2.0", specimen::image(&new)),
+        ("1.3.0", changed),
+        ("1.4.0", specimen::uki(&foreign)),
+        ("1.5.0", specimen::image(&old)),
+    ];
+    publish(&place, "1.0.0", &[]);
+    for (version, uki) in &images {
+        build(&place, version);
+        fs::write(place.path(version).join("uki"), uki).unwrap();
+        publish(&place, version, &["--deltas", "1"]);
+    }
+    let machine = machine(&place);
+    let releases = &machine.manifest.releases;
+    let ways = [
+        ("1.1.0", false, "from what is no kernel image"),
+        ("1.2.0", true, "from one kernel to the next"),
+        ("1.3.0", false, "with the same kernel"),
+        ("1.4.0", false, "to a kernel that another compressor packed"),
+        ("1.5.0", true, "from such a kernel, as it has a form"),
+    ];
+    for (index, (version, by_form, what)) in ways.into_iter().enumerate() {
+        let before = index.checked_sub(1).map_or(&noise, |before| &images[before].1);
+        let release = &releases[index + 1];
+        let file = &release.deltas[0].files.uki;
+        assert_eq!(release.version.to_string(), version);
+        assert_eq!(release.uki.sha256.as_bytes()[..], Sha256::digest(&images[index].1)[..]);
+        assert_eq!(matches!(machine.header(file).target().hash, Hash::Unpacked(_)), by_form, "{what}");
+        if !by_form {
+            if file.bytes < release.full.uki.bytes {
+                assert!(machine.apply(file, before) == images[index].1, "{what}");
+            }
+            continue;
+        }
+        let mut form = Vec::new();
+        unpack(&mut Cursor::new(before), &mut form).unwrap();
+        let form = machine.apply(file, &form);
+        let mut image = Vec::new();
+        pack(&mut &form[..], &mut image).unwrap();
+        assert!(image == images[index].1, "{what}");
+        assert!(
+            file.bytes * 2 < release.full.uki.bytes,
+            "{what}: {} of {}",
+            file.bytes,
+            release.full.uki.bytes
+        );
+    }
 }
 
 #[test]
