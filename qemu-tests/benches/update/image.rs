@@ -18,8 +18,15 @@ use crate::Result;
 #[derive(Debug, Clone)]
 pub struct Image {
     path: PathBuf,
-    /// Of a root.
-    root: Option<RootHash>,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Plain,
+    Root(RootHash),
+    /// The unpacked form of a kernel image.
+    Form,
 }
 
 /// The image that is there, and the one that is to be.
@@ -32,24 +39,37 @@ pub struct Pair {
 impl Image {
     /// An image known by the hash of its bytes.
     pub fn plain(path: PathBuf) -> Self {
-        Self { path, root: None }
+        Self { path, kind: Kind::Plain }
+    }
+
+    /// The unpacked form of a kernel image.
+    pub fn form(path: PathBuf) -> Self {
+        Self { path, kind: Kind::Form }
     }
 
     /// A root with its hash.
     pub fn root(path: PathBuf, hash: RootHash) -> Self {
-        Self { path, root: Some(hash) }
+        Self { path, kind: Kind::Root(hash) }
     }
 
     /// A root with these words of [`Image::words`].
     pub fn from_words(path: &str, hash: &str) -> Result<Self> {
-        let root = (hash != "-").then(|| hash.parse().map_err(|_| format!("{hash} is no root hash")));
-        Ok(Self { path: path.into(), root: root.transpose()? })
+        let kind = match hash {
+            "-" => Kind::Plain,
+            "form" => Kind::Form,
+            _ => Kind::Root(hash.parse().map_err(|_| format!("{hash} is no root hash"))?),
+        };
+        Ok(Self { path: path.into(), kind })
     }
 
-    /// How it is handed to another process: its path and its root hash.
+    /// How it is handed to another process: its path, and its root hash or what it is.
     pub fn words(&self) -> [String; 2] {
-        let root = self.root.map_or("-".to_owned(), |root| root.to_string());
-        [self.path.display().to_string(), root]
+        let kind = match self.kind {
+            Kind::Plain => "-".to_owned(),
+            Kind::Form => "form".to_owned(),
+            Kind::Root(root) => root.to_string(),
+        };
+        [self.path.display().to_string(), kind]
     }
 
     pub fn path(&self) -> &Path {
@@ -57,18 +77,19 @@ impl Image {
     }
 
     pub fn root_hash(&self) -> Result<RootHash> {
-        self.root.ok_or_else(|| "not a root".into())
+        if let Kind::Root(root) = self.kind { Ok(root) } else { Err("not a root".into()) }
     }
 
     /// As the builder of ops files takes it.
     pub fn open(&self) -> Result<build::Image<File>> {
         let bytes = File::open(&self.path)?;
         let len = bytes.metadata()?.len();
-        Ok(match self.root {
-            Some(root) => {
+        Ok(match self.kind {
+            Kind::Root(root) => {
                 build::Image { bytes, identity: Identity { len, hash: Hash::Verity(*root.as_bytes()) } }
             }
-            None => build::Image::hashed(bytes, len)?,
+            Kind::Plain => build::Image::hashed(bytes, len)?,
+            Kind::Form => build::Image::unpacked(bytes, len)?,
         })
     }
 }

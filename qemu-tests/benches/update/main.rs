@@ -3,7 +3,7 @@
 //! | case | from, to |
 //! |---|---|
 //! | `patch` | the example, and the same with a few lines of init changed: root and UKI together |
-//! | `kernel` | two kernels of ours that the cache has, of nearly the same configuration |
+//! | `kernel` | the example's root, and its UKI with two kernels of ours that the cache has, of nearly the same configuration |
 //! | `kernel-debian` | Debian's kernel of two dates |
 //! | `distribution` | a root of Debian's packages of two dates, some 200 MB: `trees.sh` |
 //! | `slot` | the newer of these roots, installed from a file |
@@ -11,6 +11,7 @@
 //! | subject | what it is |
 //! |---|---|
 //! | `coracle`, `coracle-full` | our ops file from the old image; and from nothing |
+//! | `coracle-forms` | of `kernel`: the same where the UKI's goes from one unpacked form to the other, unpacking and packing included |
 //! | `bsdiff`, `xdelta3`, `zstd-patch-from` | one patch for the whole image: `peers` |
 //! | `casync`, `bita` | chunks that the old image lacks, and the index |
 //! | `block-hashes` | blocks of 4 KiB that the old image lacks, and 32 bytes for each block |
@@ -18,6 +19,7 @@
 //!
 //! Everything measured is a process of its own, started by one that does nothing else: `process`. A file is made once, as its bytes
 //! are always the same; `--runs` is how often it is applied, and how often the slot is written. What cannot be had is left out, loudly.
+//! `--case NAME` measures that one alone.
 
 mod bars;
 mod image;
@@ -45,19 +47,44 @@ fn main() -> Result<()> {
     match words.split_first() {
         Some((first, rest)) if first == process::MEASURE => process::measure(rest),
         Some((first, rest)) if first == ours::TASK => ours::task(rest),
-        _ => bench(Options::parse(words)?),
+        _ => {
+            let (only, words) = only(words)?;
+            bench(Options::parse(words)?, only.as_deref())
+        }
     }
 }
 
-fn bench(options: Options) -> Result<()> {
+/// The one case that is wanted, and the other words.
+fn only(mut words: Vec<String>) -> Result<(Option<String>, Vec<String>)> {
+    let Some(at) = words.iter().position(|word| word == "--case") else { return Ok((None, words)) };
+    let name = words.get(at + 1).cloned().ok_or("--case needs a name")?;
+    if !CASES.contains(&name.as_str()) {
+        return Err(format!("no case {name}; there are: {}", CASES.join(", ")).into());
+    }
+    words.drain(at..at + 2);
+    Ok((Some(name), words))
+}
+
+/// What can be measured alone: the last one is all that takes Debian's packages.
+const CASES: [&str; 3] = ["patch", "kernel", "distribution"];
+
+fn bench(options: Options, only: Option<&str>) -> Result<()> {
     let sources = sources::Sources::open()?;
     let mut bench = Bench { options, report: Report::new("update", "coracle"), bars: Bars::default() };
-    for (case, pairs) in [("patch", sources.patch()), ("kernel", sources.kernels())] {
-        if let Some(pairs) = found(case, pairs) {
-            bench.ours(case, &pairs, sources.scratch())?;
-        }
+    let wanted = |case: &str| only.is_none_or(|only| only == case);
+    if wanted("patch")
+        && let Some(pairs) = found("patch", sources.patch())
+    {
+        bench.ours("patch", &pairs, sources.scratch())?;
     }
-    if let Some(trees) = found("distribution", sources.trees()) {
+    if wanted("kernel")
+        && let Some(kernels) = found("kernel", sources.kernels())
+    {
+        bench.kernel(&kernels, sources.scratch())?;
+    }
+    if wanted("distribution")
+        && let Some(trees) = found("distribution", sources.trees())
+    {
         bench.ours("kernel-debian", std::slice::from_ref(&trees.kernels), sources.scratch())?;
         let made = bench.ours("distribution", std::slice::from_ref(&trees.roots), sources.scratch())?;
         bench.peers("distribution", &trees.roots, sources.scratch())?;
@@ -110,6 +137,25 @@ impl Bench {
             self.bytes(case, subject, bytes);
         }
         made.ok_or_else(|| "no images".into())
+    }
+
+    /// A kernel that was built again: root and UKI as they are, and the UKI by way of its unpacked form.
+    fn kernel(&mut self, kernels: &sources::Kernels, scratch: &Path) -> Result<()> {
+        let (case, subject) = ("kernel", "coracle-forms");
+        let made = self.ours(case, &[kernels.root.clone(), kernels.ukis.clone()], scratch)?;
+        let raw = fs::metadata(&made.delta)?.len();
+        let forms = ours::forms(&kernels.ukis, scratch)?;
+        let (made, [cost, _]) = ours::make(&forms.pair, scratch)?;
+        self.cost(case, subject, ["make-cpu-s", "make-wall-s", "make-MiB"], cost);
+        for _ in 0..self.options.runs {
+            let [cost, _] = ours::apply(&forms.pair, &made, scratch)?;
+            self.cost(case, subject, APPLY, cost);
+        }
+        self.cost(case, subject, ["unpack-cpu-s", "unpack-wall-s", "unpack-MiB"], forms.unpack);
+        self.cost(case, subject, ["pack-cpu-s", "pack-wall-s", "pack-MiB"], forms.pack);
+        let all = self.bars.bytes_of(case, "coracle");
+        self.bytes(case, subject, all - raw + fs::metadata(&made.delta)?.len());
+        Ok(())
     }
 
     /// What others make of the same two images.

@@ -1,7 +1,7 @@
 //! Ops files, made and applied by processes of this program.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Read, Write};
+use std::io::{BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -38,6 +38,14 @@ pub fn task(words: &[String]) -> Result<()> {
         }
         ["apply", ops, out] => apply_file(ops, out, &[][..]),
         ["apply", ops, out, source] => apply_file(ops, out, File::open(source)?),
+        ["unpack", uki, form] => {
+            coracle_bzimage::unpack(&mut reader(uki)?, &mut BufWriter::new(File::create(form)?))?;
+            Ok(())
+        }
+        ["pack", form, uki] => {
+            coracle_bzimage::pack(&mut reader(form)?, &mut BufWriter::new(File::create(uki)?))?;
+            Ok(())
+        }
         ["install", ops, folder, root, running] => {
             slot::install(Path::new(ops), Path::new(folder), root, running)
         }
@@ -46,6 +54,29 @@ pub fn task(words: &[String]) -> Result<()> {
         }
         _ => Err(format!("no task {words:?}").into()),
     }
+}
+
+fn reader(path: &str) -> Result<BufReader<File>> {
+    Ok(BufReader::with_capacity(256 << 10, File::open(path)?))
+}
+
+/// What a machine does besides, where a delta leads from one unpacked form of a kernel image to another.
+#[derive(Debug)]
+pub struct Forms {
+    pub pair: Pair,
+    pub unpack: Cost,
+    pub pack: Cost,
+}
+
+/// Unpacks both images, and packs the new one again.
+pub fn forms(ukis: &Pair, scratch: &Path) -> Result<Forms> {
+    let [old, new, again] = ["old.form", "new.form", "again"].map(|name| scratch.join(name));
+    let words = |path: &Path| path.display().to_string();
+    run(&["unpack", &words(ukis.new.path()), &words(&new)], scratch)?;
+    let unpack = run(&["unpack", &words(ukis.old.path()), &words(&old)], scratch)?;
+    let pack = run(&["pack", &words(&new), &words(&again)], scratch)?;
+    same(&again, ukis.new.path())?;
+    Ok(Forms { pair: Pair { old: Image::form(old), new: Image::form(new) }, unpack, pack })
 }
 
 /// Runs a task as a process that is measured.

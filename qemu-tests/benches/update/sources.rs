@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use coracle_qemu_tests::image::{Image as Built, output, repository};
+use coracle_uki::{Sections, Stub, Uki, assemble};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::Result;
 use crate::image::{Image, Pair, make_root};
+
+/// The stub that the builder takes.
+const STUB: &str = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
 
 /// Where what takes minutes to make is kept, outside the clone.
 pub fn cache() -> PathBuf {
@@ -27,6 +31,27 @@ pub struct Sources {
 pub struct Trees {
     pub roots: Pair,
     pub kernels: Pair,
+}
+
+/// What changes, and what does not, when the kernel is built again.
+pub struct Kernels {
+    pub root: Pair,
+    pub ukis: Pair,
+}
+
+/// The same UKI with another kernel in it.
+fn with_kernel(uki: &[u8], linux: &[u8]) -> Result<Vec<u8>> {
+    let uki = Uki::parse(uki)?;
+    let section = |name: &str| uki.section(name).ok_or_else(|| format!("the UKI has no {name}"));
+    let sections = Sections {
+        osrel: section(".osrel")?,
+        cmdline: section(".cmdline")?,
+        uname: section(".uname")?,
+        sbat: Some(section(".sbat")?),
+        linux,
+        initrd: uki.section(".initrd"),
+    };
+    Ok(assemble(&Stub::parse(&fs::read(STUB)?)?, &sections)?)
 }
 
 impl Sources {
@@ -61,12 +86,17 @@ impl Sources {
     /// Two kernels of the cache whose configurations differ by few lines: as when a fragment was changed, or the sources.
     ///
     /// Compiling one takes longer than all the rest, so this is only for who has changed a kernel's configuration before.
-    pub fn kernels(&self) -> Result<Vec<Pair>> {
+    ///
+    /// Gives the example's root, which is the same with either, and its UKI with one and the other.
+    pub fn kernels(&self) -> Result<Kernels> {
         let folder = cache().with_file_name("kernel");
         let mut kernels = Vec::new();
         for entry in fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))? {
             let path = entry?.path();
-            if let Ok(config) = fs::read_to_string(path.join("config")) {
+            // One that was packed by another compressor has no way back from its unpacked form.
+            let ours = fs::read_to_string(path.join("packer"))
+                .is_ok_and(|number| number.trim() == coracle_bzimage::PARAMETERS.to_string());
+            if ours && let Ok(config) = fs::read_to_string(path.join("config")) {
                 kernels.push((path.join("bzImage"), config));
             }
         }
@@ -83,7 +113,15 @@ impl Sources {
         let (lines, old, new) =
             nearest.ok_or("the kernel cache has no two kernels of nearly the same configuration")?;
         eprintln!("bench: two kernels whose configurations differ by {lines} lines");
-        Ok(vec![Pair { old: Image::plain(old.clone()), new: Image::plain(new.clone()) }])
+        let example = Built::example("hello")?;
+        let root = Image::root(example.file("root")?, example.root_hash()?);
+        let file = fs::read(example.file("uki")?)?;
+        let [old, new] = [(old, "old.uki"), (new, "new.uki")].map(|(kernel, name)| {
+            let path = self.scratch().join(name);
+            fs::write(&path, with_kernel(&file, &fs::read(kernel)?)?)?;
+            Ok::<_, Box<dyn Error>>(Image::plain(path))
+        });
+        Ok(Kernels { root: Pair { old: root.clone(), new: root }, ukis: Pair { old: old?, new: new? } })
     }
 
     /// Roots and kernels of two dates, made once: a minute, some 150 MB from the mirror.
