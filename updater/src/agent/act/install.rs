@@ -111,7 +111,10 @@ impl Work {
         match header.target().hash {
             // What it makes in the end is held against the manifest's digest all the same.
             Hash::Unpacked(_) if header.source().is_none_or(is_form) => {
-                has_room(&self.tools.state, images.room_for_forms(&header, uki.bytes).map_err(Error::Image)?)?;
+                has_room(
+                    &self.tools.state,
+                    images.room_for_forms(&header, uki.bytes).map_err(Error::Image)?,
+                )?;
             }
             _ if header.target() == want => {}
             _ => return Err(Error::UkiDiffers),
