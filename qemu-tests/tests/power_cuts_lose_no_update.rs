@@ -4,9 +4,10 @@
 //! A life begins with a machine of the first release and leads over every other one, because each is a stepping stone. Its disk
 //! has a cache: at each cut some of what was not flushed is lost, and the last write is torn.
 //!
-//! Of the three tries of a new release two are cut at the most: when all three are, nothing tells the release from one that
-//! hangs, and the machine stays with the old one until an operator says `retry`.
+//! Of the six tries that a release has when the power goes in three of them, five are cut at the most: when all six are, nothing
+//! tells it from one that hangs, and the machine stays with the old one until an operator says `retry`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -24,12 +25,14 @@ use tempfile::TempDir;
 
 const VERSIONS: [&str; 4] = ["1.0.0", "1.1.0", "1.2.0", "1.3.0"];
 /// Lives, and cuts in one: 204 cuts in all.
-const LIVES: u64 = 34;
-const CUTS: usize = 6;
+const LIVES: u64 = 17;
+const CUTS: usize = 12;
+/// Tries of one release that are cut.
+const CUT_TRIES: usize = 5;
 /// Some lives are as many as begin within this.
 const BUDGET: Duration = Duration::from_secs(1);
 /// The latest moment of a cut, in seconds from power on: a boot, an update, the next boot and its probation.
-const LATEST: usize = 100;
+const LATEST: usize = 60;
 /// What a cut may wait for instead, to come at most [`SOON`] milliseconds after it.
 const EVENTS: [&str; 8] = [
     "agent begins",
@@ -81,8 +84,11 @@ impl Owner {
         config.firmware_decides().reach_host().operator().on_reset(Reset::Boots)
     }
 
-    fn has_one_try_left(&self) -> Result<bool, Error> {
-        Ok(Disk::open(&self.disk())?.boot_entries()?.iter().any(|name| name.contains("+1-")))
+    /// The entry that has tries left, if one has, without its counter.
+    fn on_trial(&self) -> Result<Option<String>, Error> {
+        let entries = Disk::open(&self.disk())?.boot_entries()?;
+        let counted = entries.iter().find_map(|name| name.split_once('+'));
+        Ok(counted.filter(|(_, tries)| !tries.starts_with("0-")).map(|(name, _)| name.to_owned()))
     }
 
     /// From power on to the cut; what the disk then has is the disk of the next boot.
@@ -162,14 +168,19 @@ fn live(fresh: &Specimen, seed: u64) -> Result<(), Error> {
     let owner = Owner { folder: tempfile::tempdir().unwrap() };
     disk::copy(&fresh.path(), &owner.disk())?;
     let mut random = Random::new(seed);
+    // At most so many: a cut may come before the boot manager, or after a blessing.
+    let mut tries: BTreeMap<String, usize> = BTreeMap::new();
     for cut in 0..CUTS {
-        if owner.has_one_try_left()? {
+        let before = owner.on_trial()?;
+        if before.as_ref().is_some_and(|name| tries.get(name) >= Some(&CUT_TRIES)) {
             let mut machine = Machine::start(owner.machine(&owner.disk()))?;
             machine.wait_for("boot entry blessed", Deadline::seconds(REST))?;
             machine.cut_power()?;
         }
         let what = owner.until_cut(&mut random)?;
         println!("seed {seed}, cut {cut}: {what}");
+        let tried: BTreeSet<_> = before.into_iter().chain(owner.on_trial()?).collect();
+        tried.into_iter().for_each(|name| *tries.entry(name).or_default() += 1);
     }
     let last = VERSIONS[VERSIONS.len() - 1];
     let mut machine = Machine::start(owner.machine(&owner.disk()))?;

@@ -8,8 +8,6 @@ use super::*;
 const DEADLINE: (&str, &str) = ("deadline = \"2min\"", "deadline = \"45s\"");
 /// Bytes that are on their way for a while.
 const NOISE: usize = 24 << 20;
-/// Three boots of a bad release, each with what ends it.
-const THREE_BOOTS: u64 = 900;
 /// A pod with these arguments; a word that the payload does not know ends it as soon as it has begun, again and again.
 fn pod(arguments: &[&str], rights: &str) -> String {
     format!(

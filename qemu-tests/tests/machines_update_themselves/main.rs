@@ -15,6 +15,8 @@ use coracle_rollout::deny::Class;
 
 /// A boot through firmware, and what comes of it.
 const BOOT: u64 = 300;
+/// Three boots of a bad release, each with what ends it.
+const THREE_BOOTS: u64 = 900;
 const NAME: &str = "updates";
 /// What the agent may have resident, whatever it installs.
 const MEMORY: u64 = 24 << 20;
