@@ -47,6 +47,8 @@ use unit::{Current, Effect, Event, Outcome};
 
 /// Children reaped before other events get their turn: a flood of orphans holds nothing up.
 const REAP_BATCH: usize = 512;
+/// Why a boot has failed whose units have settled.
+const NOT_FOUND_GOOD: &str = "the updater does not find it good";
 /// The longest that a shutdown waits for units that were asked to end, whatever grace they have: somebody pressed a button.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(90);
 /// The same where the power is failing.
@@ -95,6 +97,8 @@ pub(crate) struct Supervisor {
     control: Option<Control>,
     watchdog: Option<Watchdog>,
     assessment: Assessment,
+    /// What boots next is told so.
+    has_failed: bool,
     proof: Proof,
     ending: Option<Ending>,
     display: Display,
@@ -152,6 +156,7 @@ impl Supervisor {
             control: control.ok(),
             assessment: Assessment::Until(deadline),
             proof,
+            has_failed: false,
             ending: None,
             display,
             addresses: vec![],
@@ -387,7 +392,7 @@ impl Supervisor {
 
     /// This boot did not prove itself: what boots next has to know.
     fn fail(&mut self, why: &str) {
-        self.assessment = Assessment::Missed;
+        self.has_failed = true;
         record::missed(&self.machine, why);
         self.end(How::Reboot, "this boot did not prove itself");
     }
@@ -397,7 +402,7 @@ impl Supervisor {
         let late = self.units.iter().filter(|unit| !unit.unit.is_settled(now));
         let names: Vec<_> = late.map(|unit| unit.plan.name.as_str()).collect();
         match (names.is_empty(), self.proof) {
-            (true, Proof::Word) => "the updater does not find it good".to_owned(),
+            (true, Proof::Word) => NOT_FOUND_GOOD.to_owned(),
             (true, _) => "its state is missing".to_owned(),
             (false, _) => format!("not settled: {}", names.join(", ")),
         }
@@ -438,7 +443,7 @@ impl Supervisor {
     fn finish_if_ended(&self, now: Duration) {
         let Some(ending) = self.ending else { return };
         if now >= ending.at_the_latest || self.units.iter().all(|unit| unit.unit.is_ended()) {
-            if self.assessment != Assessment::Missed || !self.machine.is_on_trial() {
+            if !self.has_failed {
                 record::good(&self.machine);
             }
             shutdown::finish(ending.how);

@@ -31,7 +31,7 @@ use coracle_fetch::Remote;
 use coracle_layout::{control, paths};
 use coracle_log::{Chain, error, info, warning};
 use coracle_rollout::machine::{
-    Act, Aside, Config, Context, Entry, Event, Journal, State, Trouble, Workloads, step,
+    Act, Aside, Config, Context, Entry, Event, Journal, State, Trouble, Way, Workloads, step,
 };
 use coracle_rollout::operator::{Answer, Repository, Request};
 use coracle_rollout::poll::Poll;
@@ -475,7 +475,7 @@ impl Agent {
             polled: self.polled.clone(),
             mirror: self.mirror,
             patience: match &self.journal.state {
-                State::Probation { trial } if trial.back_from.is_some() => Some(self.tools.machine.deadline),
+                State::Probation { trial } if trial.way == Way::OneShot => Some(self.tools.machine.deadline),
                 _ => None,
             },
         };

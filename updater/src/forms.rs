@@ -1,4 +1,4 @@
-//! The forms in which state is kept, side by side: whoever is on trial never writes what the system before it reads.
+//! The forms in which state is kept, side by side: whoever is on trial writes only what the system before it reads, or a copy.
 //!
 //! A form has a number and a folder of that name. A system reads and writes the folder of its own form and no other. While it is on
 //! trial in a newer form than the one that was kept last, its folder is a copy of that one, made and migrated anew in each boot; with
@@ -14,6 +14,7 @@
 //!
 //! The form that was kept before stays for a way back: the system that reads it begins with what it knew when it was left.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -92,7 +93,14 @@ impl State {
     pub fn open(top: &Path, forms: &Forms, standing: Standing<'_>) -> Result<Self, Error> {
         let mut state = Self { top: top.to_owned(), current: forms.current, is_outlived: false };
         let folder = state.folder();
-        let kept = state.kept()?.now.unwrap_or(forms.current);
+        let kept = match state.kept()?.now {
+            Some(kept) => kept,
+            // What is there says it; a new machine has nothing.
+            None => {
+                let older = state.forms()?.into_keys().filter(|number| *number < forms.current);
+                older.max().unwrap_or(forms.current)
+            }
+        };
         let is_there = folder.is_dir();
         if kept < forms.current {
             let is_made = match standing {
@@ -139,19 +147,26 @@ impl State {
             info!("state kept form={}", self.current);
         }
         self.is_outlived = false;
-        for entry in fs::read_dir(&self.top).map_err(failed("list", &self.top))? {
-            let path = entry.map_err(failed("list", &self.top))?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let (number, is_part) = match name.strip_suffix(PART) {
-                Some(number) => (number, true),
-                None => (name, false),
-            };
-            let Ok(number) = number.parse() else { continue };
-            if is_part || ![said.now, said.before].contains(&Some(number)) {
-                remove(&path)?;
-            }
+        for (number, paths) in self.forms()? {
+            let is_kept = [said.now, said.before].contains(&Some(number));
+            let is_part = |path: &Path| path.extension().is_some();
+            paths.iter().filter(|path| !is_kept || is_part(path)).try_for_each(|path| remove(path))?;
         }
         Ok(())
+    }
+
+    /// The forms that there are, whole or in part.
+    fn forms(&self) -> Result<BTreeMap<u32, Vec<PathBuf>>, Error> {
+        let mut forms: BTreeMap<u32, Vec<PathBuf>> = BTreeMap::new();
+        for entry in fs::read_dir(&self.top).map_err(failed("list", &self.top))? {
+            let path = entry.map_err(failed("list", &self.top))?.path();
+            let number = path.file_stem().and_then(|name| name.to_str()?.parse().ok());
+            let is_ours = path.extension().is_none_or(|extension| extension == PART);
+            if let Some(number) = number.filter(|_| is_ours) {
+                forms.entry(number).or_default().push(path);
+            }
+        }
+        Ok(forms)
     }
 
     /// Makes this form of an older one.
@@ -163,7 +178,8 @@ impl State {
         if way.len() != (self.current - kept) as usize {
             return Err(no_way);
         }
-        let (folder, part) = (self.folder(), self.top.join(format!("{}{PART}", self.current)));
+        let folder = self.folder();
+        let part = folder.with_extension(PART);
         remove(&folder)?;
         remove(&part)?;
         copy(&self.top.join(kept.to_string()), &part)?;
@@ -191,8 +207,8 @@ impl State {
 
 /// The file that names the form that is kept, and the one before it.
 const KEPT: &str = "kept";
-/// A copy that is not whole yet.
-const PART: &str = ".part";
+/// The ending of a copy that is not whole yet.
+const PART: &str = "part";
 
 impl Said {
     /// Of bytes that are nothing of the kind nothing is known, as on a new machine.
@@ -378,6 +394,17 @@ mod tests {
             (machine.names(), read(&machine.good(&FIRST))),
             (vec!["1".into(), "kept".into()], "orders".into())
         );
+    }
+
+    #[test]
+    fn without_the_word_of_it_the_older_form_is_the_one_that_was_kept() {
+        let machine = Machine::first();
+        fs::remove_file(machine.top.path().join("kept")).unwrap();
+        assert_eq!(read(&machine.good(&FIRST)), "orders");
+        let mut new = machine.trial(&SECOND).unwrap();
+        assert_eq!(read(&new), "orders, migrated");
+        new.keep().unwrap();
+        assert_eq!(machine.names(), ["2", "kept"]);
     }
 
     #[test]

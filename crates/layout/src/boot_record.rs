@@ -68,6 +68,8 @@ pub enum Evidence {
     Watchdog = 3,
     /// PID 1 ended it: it did not prove itself in time.
     Deadline = 4,
+    /// Something that a newer system knows.
+    Other = 255,
 }
 
 /// What is known of one root.
@@ -222,7 +224,8 @@ fn decode_entry(bytes: &[u8]) -> Option<Entry> {
         2 => Some(Evidence::Pstore),
         3 => Some(Evidence::Watchdog),
         4 => Some(Evidence::Deadline),
-        _ => return None,
+        // A newer system on this disk may know more: the attempts count all the same.
+        _ => Some(Evidence::Other),
     };
     Some(Entry {
         root: RootHash::new(*root),
@@ -303,9 +306,7 @@ mod tests {
 
     #[test]
     fn sealed_nonsense_is_not_a_record() {
-        for (offset, value) in
-            [(8, 2), (20, 5), (ENTRIES_AT + 36, 9), (ENTRIES_AT + 37, 67), (ENTRIES_AT + 38, 0xff)]
-        {
+        for (offset, value) in [(8, 2), (20, 5), (ENTRIES_AT + 37, 67), (ENTRIES_AT + 38, 0xff)] {
             let mut record = BootRecord::default();
             record.begin(root(1));
             record.fail(root(1), Evidence::Stage1, "x");
@@ -315,6 +316,18 @@ mod tests {
             sector[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
             assert_eq!(BootRecord::choose(&sector, &BLANK), BootRecord::default(), "offset {offset}");
         }
+    }
+
+    #[test]
+    fn evidence_that_only_a_newer_system_knows_counts() {
+        let mut record = BootRecord::default();
+        record.begin(root(1));
+        record.fail(root(1), Evidence::Other, "x");
+        let mut sector = record.next_write().bytes;
+        sector[ENTRIES_AT + 36] = 9;
+        let crc = CRC32.checksum(&sector[..CRC_AT]);
+        sector[CRC_AT..].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(BootRecord::choose(&sector, &BLANK), record);
     }
 
     #[test]

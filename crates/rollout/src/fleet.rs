@@ -12,7 +12,7 @@ use crate::{
     deny::Class,
     fixture,
     machine::{
-        Act, Approval, Boot, Config, Context, Entry, Event, Facts, Journal, Memory, Other, Running,
+        Act, Approval, Boot, Config, Context, Entry, Event, Facts, Journal, Memory, Other, Running, Selected,
         SlotContent, State, UkiContent, step,
     },
     poll::{INTERVAL, Poll},
@@ -185,6 +185,7 @@ impl Fleet {
             entry,
             other: Some(other),
             slot: SlotContent::Sealed(other.system.root),
+            selected: Selected::Running,
             uki: UkiContent::Absent,
             boot: Boot::New,
             failure: (Class::Unhealthy, "the workload does not answer".to_owned()),

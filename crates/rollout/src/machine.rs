@@ -32,7 +32,7 @@ pub use gate::{Gate, Reason};
 pub use job::{Form, Job, Plan, Trial, Tries};
 pub use journal::{BadJournal, Journal};
 pub use memory::{Failures, Memory, Note};
-pub use resume::{Boot, Entry, Facts, Other, SlotContent, UkiContent};
+pub use resume::{Boot, Entry, Facts, Other, Selected, SlotContent, UkiContent};
 pub use state::{Cause, State};
 pub use status::Status;
 pub use step::step;

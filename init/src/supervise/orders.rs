@@ -45,7 +45,7 @@ impl Supervisor {
             Request::Good => self.prove(now),
             Request::Drain => self.tell_pods(&Event::Stop, now),
             Request::Undrain => self.tell_pods(&Event::Start, now),
-            Request::Failed => self.fail("the updater does not find it good"),
+            Request::Failed => self.fail(super::NOT_FOUND_GOOD),
             Request::Reboot => self.end(How::Reboot, "the updater"),
         }
     }

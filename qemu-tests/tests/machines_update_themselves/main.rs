@@ -109,6 +109,7 @@ fn a_bad_release_is_left_whichever_way_it_is_bad() -> Result<(), Error> {
         Way { name: "has no network", proof: || bad::comes_back_from(bad::HAS_NO_NETWORK) },
         Way { name: "keeps its state in another form", proof: bad::finds_its_own_state_again },
         Way { name: "rots", proof: bad::passes_over_rot },
+        Way { name: "is older and pinned", proof: trouble::is_older_and_pinned },
         Way { name: "loses both slots", proof: trouble::loses_both_slots },
         Way { name: "is cut short", proof: trouble::is_cut_short },
         Way { name: "meets a full ESP", proof: trouble::meets_a_full_esp },

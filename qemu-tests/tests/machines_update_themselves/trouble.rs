@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use coracle_layout::Slot;
 use coracle_layout::partition::Partition;
 use coracle_rollout::machine::Trouble;
+use coracle_rollout::orders::Downgrade;
 
 use super::*;
 
@@ -25,6 +26,7 @@ fn offered(changes: &Changes) -> Result<(Repository, Specimen), Error> {
 /// The power goes in each of its tries: that says nothing against it.
 pub fn is_cut_short() -> Result<(), Error> {
     let slow = Changes::none().recipe("stable = \"5s\"", "stable = \"60s\"");
+    let slow = slow.recipe("deadline = \"2min\"", "deadline = \"5min\"");
     let (_repository, specimen) = offered(&slow)?;
     let mut machine = start(&specimen)?;
     Operator::of(&machine).ask(Request::Apply)?;
@@ -61,6 +63,38 @@ pub fn loses_both_slots() -> Result<(), Error> {
     }
     machine.cut_power()?;
     assert_eq!(entries(&specimen)?, ["coracle_1.0.0.efi", "coracle_1.1.0+0-1.efi"]);
+    Ok(())
+}
+
+/// The operator wants an older one, and it stays; until the pin is gone.
+pub fn is_older_and_pinned() -> Result<(), Error> {
+    let repository = Repository::new(NAME)?;
+    let (one, two) =
+        (repository.release("1.0.0", &Changes::none())?, repository.release("1.1.0", &Changes::none())?);
+    repository.publish(&one)?;
+    repository.publish(&two)?;
+    let specimen = Specimen::of(two)?;
+    let mut machine = start(&specimen)?;
+    let pin = |downgrade| Request::Pin { version: version("1.0.0"), downgrade };
+    let operator = Operator::of(&machine);
+    operator.ask(pin(Downgrade::Refuse))?;
+    operator.ask(Request::Apply)?;
+    let report =
+        operator.wait_until(|report| report.repository.answered.is_some(), Deadline::seconds(BOOT))?;
+    assert!(rests_at("1.1.0")(&report), "{report:#?}");
+    operator.ask(pin(Downgrade::Allow))?;
+    operator.ask(Request::Apply)?;
+    let report = operator.wait_until(rests_at("1.0.0"), Deadline::seconds(BOOT))?;
+    assert_eq!(report.denied, []);
+    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
+    assert_eq!(entries(&specimen)?, ["coracle_1.0.0.efi", "coracle_1.1.0+0-1.efi"]);
+
+    let machine = start(&specimen)?;
+    let operator = Operator::of(&machine);
+    operator.wait_until(rests_at("1.0.0"), Deadline::seconds(BOOT))?;
+    operator.ask(Request::Unpin)?;
+    operator.ask(Request::Apply)?;
+    operator.wait_until(rests_at("1.1.0"), Deadline::seconds(BOOT))?;
     Ok(())
 }
 

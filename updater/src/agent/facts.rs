@@ -10,7 +10,7 @@ use coracle_layout::{RootHash, control, partition::Partition, paths};
 use coracle_log::{Chain, error, info, warning};
 use coracle_rollout::Time;
 use coracle_rollout::deny::{Class, MAX_REASON};
-use coracle_rollout::machine::{Boot, Entry, Facts, Journal, SlotContent, State, UkiContent};
+use coracle_rollout::machine::{Boot, Entry, Facts, Journal, Selected, SlotContent, State, UkiContent};
 use rustix::fs::{FlockOperation, flock};
 
 use super::act::{self, Tools, install};
@@ -86,6 +86,10 @@ pub(super) fn gather(tools: &Tools, journal: &Journal, now: Time) -> Result<Fact
         entry,
         other,
         slot,
+        selected: match firmware::selected() {
+            Ok(Some(name)) if name.version() == running.system.version => Selected::Running,
+            _ => Selected::Another,
+        },
         uki: act::waiting(&tools.state)?.map_or(UkiContent::Absent, UkiContent::Ready),
         boot: if marker("journaled").exists() { Boot::Same } else { Boot::New },
         failure,
@@ -115,13 +119,14 @@ fn failure(tools: &Tools, root: RootHash) -> (Class, String) {
             Some(words) => (Class::Panic, words),
             None => (Class::NeverStarted, "its stage 1 never ran".to_owned()),
         },
-        Some(entry) => match &entry.failure {
+        // A failure from before the last good end says nothing of these boots.
+        Some(entry) => match entry.failure.as_ref().filter(|_| entry.evidenced > 0) {
             Some((Evidence::Stage1, reason)) => (Class::Stage1, reason.clone()),
             Some((Evidence::Pstore, reason)) => {
                 (Class::Panic, last_words(None).unwrap_or_else(|| reason.clone()))
             }
             Some((Evidence::Watchdog, reason)) => (Class::Hang, reason.clone()),
-            Some((Evidence::Deadline, reason)) => (Class::Unhealthy, reason.clone()),
+            Some((Evidence::Deadline | Evidence::Other, reason)) => (Class::Unhealthy, reason.clone()),
             None => (Class::CutShort, "each of its boots was cut short before its deadline".to_owned()),
         },
     }

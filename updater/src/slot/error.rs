@@ -169,11 +169,9 @@ impl Error {
     #[must_use]
     pub fn remedy(&self) -> Remedy {
         match self {
-            Self::Busy { .. } | Self::NotOther { .. } => Remedy::Stop,
+            Self::Busy { .. } | Self::NotOther { .. } | Self::Thread { .. } => Remedy::Stop,
             Self::TooSmall { .. } | Self::NotARoot | Self::OtherTarget { .. } => Remedy::OtherRelease,
-            Self::Fetch { .. } | Self::Apply(coracle_ops::Error::Body { .. }) | Self::Thread { .. } => {
-                Remedy::FetchAgain
-            }
+            Self::Fetch { .. } | Self::Apply(coracle_ops::Error::Body { .. }) => Remedy::FetchAgain,
             Self::Open { .. } | Self::Device { .. } | Self::Apply(coracle_ops::Error::ReadTarget { .. }) => {
                 Remedy::MendDisk
             }

@@ -1,6 +1,7 @@
 //! What follows from a step.
 
 use coracle_layout::{RootHash, Slot};
+use serde::{Deserialize, Serialize};
 
 use super::{job::Form, memory::Note};
 use crate::{system::System, time::Time};
@@ -110,9 +111,9 @@ impl Act {
 }
 
 /// How a system comes to boot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Way {
-    /// Its UKI becomes an entry with tries.
+    /// Its UKI becomes an entry with tries. The boot manager prefers newer ones: an older one it is told to start once, besides.
     NewEntry,
     /// The boot manager is told to start its entry once.
     OneShot,

@@ -61,7 +61,9 @@ pub struct Trial {
     /// Its slot.
     #[serde(with = "SlotName")]
     pub slot: Slot,
-    /// Where the operator came back from; `None`: it is an installed release.
+    /// How it was started.
+    pub way: Way,
+    /// The newer system that it takes the place of, as an operator wants, and that boots no more once it is blessed.
     pub back_from: Option<System>,
 }
 
@@ -115,14 +117,18 @@ impl Job {
     }
 
     pub(super) fn trial(&self) -> Trial {
-        let back_from = self.offer().is_none().then_some(self.from);
-        Trial { system: self.system(), slot: self.slot, back_from }
+        let (system, way) = (self.system(), self.way());
+        let goes_back = way == Way::OneShot || system.version < self.from.version;
+        Trial { system, slot: self.slot, way, back_from: goes_back.then_some(self.from) }
     }
 }
 
 impl Trial {
     pub(super) fn undo(&self) -> Undo {
-        if self.back_from.is_none() { Undo::Entry(self.system.root) } else { Undo::OneShot }
+        match self.way {
+            Way::NewEntry => Undo::Entry(self.system.root),
+            Way::OneShot => Undo::OneShot,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 use coracle_layout::RootHash;
 
 use super::{
+    act::Way,
     context::Running,
     event::Trouble,
     job::{Job, Trial, Tries},
@@ -37,6 +38,8 @@ pub struct Facts {
     pub other: Option<Other>,
     /// What the other slot holds.
     pub slot: SlotContent,
+    /// What the boot manager says that it started.
+    pub selected: Selected,
     /// Whether a UKI waits beside the entries.
     pub uki: UkiContent,
     /// Whether the machine was rebooted since the journal was written.
@@ -63,6 +66,15 @@ pub enum Entry {
     OnTrial,
     /// With none.
     Exhausted,
+}
+
+/// What the boot manager says that it started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Selected {
+    /// What runs.
+    Running,
+    /// Something else, in vain: the firmware came to its fallback. Or nothing is said.
+    Another,
 }
 
 /// What a slot holds.
@@ -100,16 +112,22 @@ impl Journal {
         Self::new(state, memory)
     }
 
-    /// Where it stands if another system was blessed since this journal was written, which had one of its own: what is under way here
-    /// is long over. If that system would boot, somebody wants this one in its place.
+    /// Where it stands if another system was blessed since this journal was written, which had one of its own: what was under way is
+    /// long over, but for the way back from that system. If that one would boot, somebody wants this one in its place.
     pub fn outlived(self, facts: &Facts) -> Self {
         let mut memory = self.memory;
-        let running = facts.running;
-        let state = match facts.other {
-            Some(Other { system, entry: Entry::Good }) => State::Probation {
-                trial: Trial { system: running.system, slot: running.slot, back_from: Some(system) },
-            },
-            other => {
+        let Running { system, slot, .. } = facts.running;
+        let state = match (self.state, facts.other) {
+            (State::Probation { trial } | State::Blessing { trial }, _)
+                if trial.system == system && trial.back_from.is_some() =>
+            {
+                on_trial(trial, &mut memory, facts)
+            }
+            (_, Some(Other { system: newer, entry: Entry::Good })) if facts.selected == Selected::Running => {
+                let way = if facts.entry == Entry::Good { Way::OneShot } else { Way::NewEntry };
+                State::Probation { trial: Trial { system, slot, way, back_from: Some(newer) } }
+            }
+            (_, other) => {
                 memory.confirmed = other.map_or(memory.confirmed, |other| Some(other.system));
                 unlock(State::Idle, &mut memory, facts)
             }
@@ -163,7 +181,8 @@ fn settled(state: State, memory: &mut Memory, facts: &Facts) -> State {
     let system = facts.running.system;
     if facts.entry != Entry::Good {
         // A first boot, or one that nobody knows of any more: it has to prove itself.
-        return State::Probation { trial: Trial { system, slot: facts.running.slot, back_from: None } };
+        let (slot, way) = (facts.running.slot, Way::NewEntry);
+        return State::Probation { trial: Trial { system, slot, way, back_from: None } };
     }
     if let Some(lost) = memory.confirmed.filter(|confirmed| *confirmed != system) {
         // It was good once. A copy that rots may be installed anew, a release that fails may not.
@@ -230,7 +249,7 @@ fn on_trial(trial: Trial, memory: &mut Memory, facts: &Facts) -> State {
         return State::Probation { trial };
     }
     memory.note(Note::Confirmed(trial.system, facts.running.epoch));
-    if let Some(system) = trial.back_from {
+    if let (Way::OneShot, Some(system)) = (trial.way, trial.back_from) {
         let reason = format!("the operator went back to {}", trial.system.version);
         memory.note(Note::Denied(Denial { system, class: Class::Operator, reason, at: facts.now }));
     }
@@ -239,7 +258,9 @@ fn on_trial(trial: Trial, memory: &mut Memory, facts: &Facts) -> State {
 
 /// The machine was rebooted for it, and something else runs.
 fn not_started(mut job: Job, memory: &mut Memory, facts: &Facts) -> State {
-    if entry_of(&job, facts) == Some(Entry::Exhausted) {
+    // One that was started once has no counter: what it left behind says that it ran, and failed.
+    let has_failed = job.way() == Way::OneShot && !facts.failure.0.is_rot();
+    if has_failed || entry_of(&job, facts) == Some(Entry::Exhausted) {
         return rejected(job.trial(), memory, facts);
     }
     job.boots += 1;
@@ -252,7 +273,7 @@ fn not_started(mut job: Job, memory: &mut Memory, facts: &Facts) -> State {
 }
 
 /// It had its tries, and something else runs.
-/// Where it was cut short each time, it gets as many tries again: six without evidence are as much as three with it.
+/// Where it was cut short each time, that is not held against it the first time: six tries without evidence are as much as three with it.
 fn rejected(trial: Trial, memory: &mut Memory, facts: &Facts) -> State {
     let root = trial.system.root;
     match facts.failure.0 {

@@ -1,7 +1,7 @@
 //! One step.
 
 use super::{
-    act::{Act, Effects},
+    act::{Act, Effects, Way},
     context::Context,
     decide::{Decision, decide},
     event::{Event, Illegal, Trouble},
@@ -109,7 +109,7 @@ pub fn step(state: State, event: Event, ctx: &Context<'_>) -> Result<(State, Eff
         (Blessing { trial }, Event::Blessed) => {
             let (state, mut effects) = release(Idle, ctx);
             effects.notes.push(Note::Confirmed(trial.system, ctx.running.epoch));
-            if let Some(system) = trial.back_from {
+            if let (Way::OneShot, Some(system)) = (trial.way, trial.back_from) {
                 // So that it stays where the operator brought it.
                 let reason = format!("the operator went back to {}", trial.system.version);
                 let denial = Denial { system, class: Class::Operator, reason, at: ctx.now };

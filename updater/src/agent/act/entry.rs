@@ -25,6 +25,7 @@ impl Work {
                 let content = Content { len: offer.uki.bytes, sha256: *offer.uki.sha256.as_bytes() };
                 if esp.has_on_trial(system, &content)? {
                     // Done before a kill.
+                    self.start_older_once(&esp)?;
                     return Ok(Event::Activated);
                 }
                 let path = self.images().path();
@@ -35,17 +36,20 @@ impl Work {
                 if let Err(error) = self.images().remove() {
                     warning!("kernel image not removed error=\"{}\"", Chain(&error));
                 }
+                self.start_older_once(&esp)?;
             }
-            Way::OneShot => {
-                let file = esp.file_of(system.version)?;
-                let name = file.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
-                let name =
-                    name.ok_or(Error::Entries(coracle_entries::Error::Absent { version: system.version }))?;
-                firmware::start_once(name)?;
-                info!("boot manager told to start an entry once entry={name}");
-            }
+            Way::OneShot => start_once(&esp, system)?,
         }
         Ok(Event::Activated)
+    }
+
+    /// The boot manager would start the newer one that runs.
+    fn start_older_once(&self, esp: &Esp) -> Result<(), Error> {
+        let system = self.job.as_ref().map(Job::system).ok_or(Error::Fact { name: "the update" })?;
+        match system.version < self.tools.machine.running.system.version {
+            true => start_once(esp, system),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn bless(&self, system: System, demote: Option<System>) -> Result<Event, Error> {
@@ -91,4 +95,13 @@ impl Work {
             }
         }
     }
+}
+
+fn start_once(esp: &Esp, system: System) -> Result<(), Error> {
+    let file = esp.file_of(system.version)?;
+    let name = file.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
+    let name = name.ok_or(Error::Entries(coracle_entries::Error::Absent { version: system.version }))?;
+    firmware::start_once(name)?;
+    info!("boot manager told to start an entry once entry={name}");
+    Ok(())
 }

@@ -122,3 +122,24 @@ fn an_operator_goes_back_and_stays_there() {
     live(&mut world, 40);
     assert_eq!(world.running(), fixture::system("1.1.0"), "retry lifts it");
 }
+
+#[test]
+fn an_older_release_that_is_pinned_boots_and_stays() {
+    let mut world = World::new();
+    for newest in ["1.1.0", "1.2.0"] {
+        world.offer(&["1.0.0", "1.1.0", newest], |_| ());
+        live(&mut world, 40);
+        assert_eq!(world.running(), fixture::system(newest));
+    }
+    world.pin("1.0.0", Downgrade::Allow);
+    for _ in 0..2 {
+        world.offer(&["1.0.0", "1.1.0", "1.2.0"], |_| ());
+        live(&mut world, 40);
+        assert!(world.is_idle() && world.running() == fixture::system("1.0.0"), "{}", world.running());
+        world.power(false, false);
+    }
+    world.verb(Verb::Unpin);
+    world.offer(&["1.0.0", "1.1.0", "1.2.0"], |_| ());
+    live(&mut world, 40);
+    assert_eq!(world.running(), fixture::system("1.2.0"));
+}

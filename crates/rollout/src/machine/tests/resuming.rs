@@ -1,7 +1,8 @@
 //! After a kill or a power cut.
 
 use super::*;
-use crate::deny::Class;
+use crate::deny::{Class, Denial};
+use crate::orders::{Downgrade, Hold, Orders, Pin, Urgency};
 
 /// A machine on 1.0.0 in slot A, with 0.9.0 in slot B.
 fn facts(boot: Boot) -> Facts {
@@ -11,6 +12,7 @@ fn facts(boot: Boot) -> Facts {
         entry: Entry::Good,
         other: None,
         slot: SlotContent::Poisoned,
+        selected: Selected::Running,
         uki: UkiContent::Absent,
         boot,
         failure: (Class::Panic, "kernel panic".to_owned()),
@@ -163,6 +165,20 @@ fn a_release_whose_tries_were_all_cut_short_gets_as_many_again() {
 }
 
 #[test]
+fn a_way_back_that_failed_is_denied_though_the_journal_is_another_ones() {
+    let job = Setting::plain().going_back();
+    let root = job.system().root;
+    let resume = |class| {
+        let facts = Facts { failure: (class, "late".to_owned()), ..facts(Boot::New) };
+        Journal::new(State::Rebooting { job: job.clone() }, Memory::default()).resume(&facts)
+    };
+    let failed = resume(Class::Unhealthy);
+    assert_eq!((failed.state.name(), failed.memory.deny.get(root).is_some()), ("RolledBack", true));
+    let cut = resume(Class::CutShort);
+    assert_eq!((cut.state.name(), cut.memory.deny.get(root)), ("Releasing", None));
+}
+
+#[test]
 fn the_way_back_is_over_when_what_it_left_boots_no_more() {
     let trial = Setting::plain().going_back().trial();
     let back = |entry| Facts {
@@ -184,8 +200,22 @@ fn a_journal_that_another_system_has_outlived_says_nothing_of_what_is_under_way(
     let memory = Memory { confirmed: Some(fixture::system("1.0.0")), ..Memory::default() };
     let journal = Journal::new(State::Rebooting { job: Setting::plain().install() }, memory);
     let wanted = journal.clone().outlived(&old_runs(Entry::Good));
-    let trial = Trial { system: fixture::system("1.0.0"), slot: Slot::A, back_from: Some(newer) };
-    assert_eq!((wanted.state, wanted.memory), (State::Probation { trial }, journal.memory.clone()));
+    let system = fixture::system("1.0.0");
+    let trial = Trial { system, slot: Slot::A, way: Way::OneShot, back_from: Some(newer) };
+    assert_eq!((&wanted.state, &wanted.memory), (&State::Probation { trial }, &journal.memory));
+    // The agent was restarted; the power went in the blessing, when the newer one had been demoted.
+    assert_eq!(wanted.clone().outlived(&old_runs(Entry::Good)), wanted);
+    let blessed =
+        Journal::new(State::Blessing { trial }, wanted.memory).outlived(&old_runs(Entry::Exhausted));
+    assert_eq!(blessed.state.name(), "Releasing");
+    assert_eq!(blessed.memory.deny.get(newer.root).map(|denial| denial.class), Some(Class::Operator));
+    // A pinned release is installed, and has a counter.
+    let pinned = Facts { entry: Entry::OnTrial, ..old_runs(Entry::Good) };
+    let trial = Trial { way: Way::NewEntry, ..trial };
+    assert_eq!(journal.clone().outlived(&pinned).state, State::Probation { trial });
+    // The boot manager started the newer one, in vain.
+    let fallback = Facts { selected: Selected::Another, ..old_runs(Entry::Good) };
+    assert_eq!(journal.clone().outlived(&fallback).state.name(), "Releasing");
     for (class, denied) in [(Class::Panic, true), (Class::Stage1, false)] {
         let facts = Facts { failure: (class, String::new()), ..old_runs(Entry::Exhausted) };
         let lost = journal.clone().outlived(&facts);
@@ -206,4 +236,45 @@ fn a_journal_that_cannot_be_read_is_told_from_one_that_can() {
         assert!(matches!(Journal::parse(&bytes[..cut]), Err(BadJournal::Content(_))), "{cut}");
     }
     assert!(matches!(Journal::parse(&vec![b' '; (1 << 20) + 1]), Err(BadJournal::TooLarge { .. })));
+}
+
+/// A machine on trial writes what the one before it reads: where these bytes change, the updater's state has another form.
+#[test]
+fn journals_of_this_form_stay_as_they_are() {
+    let classes = [
+        Class::NeverStarted,
+        Class::Stage1,
+        Class::Panic,
+        Class::Hang,
+        Class::Unhealthy,
+        Class::CutShort,
+        Class::Operator,
+    ];
+    let system = fixture::system("1.1.0");
+    let mut memory = Memory { cut_short: Some(system.root), last_start: Some(now()), ..Memory::default() };
+    let version = fixture::version("1.1.0");
+    memory.note(Note::Confirmed(system, Epoch(3)));
+    memory.note(Note::Failed(system.root));
+    memory.note(Note::CutShort(system.root));
+    memory.note(Note::Floor(version));
+    let pin = Some(Pin { version, downgrade: Downgrade::Allow });
+    memory.note(Note::Orders(Orders { hold: Hold::On, pin, urgency: Urgency::Now }));
+    for (version, class) in
+        ["1.0.0", "1.0.5", "1.1.0", "1.1.5", "1.2.0", "1.2.5", "1.3.0"].into_iter().zip(classes)
+    {
+        let denial = Denial { system: fixture::system(version), class, reason: "why".to_owned(), at: now() };
+        memory.note(Note::Denied(denial));
+    }
+    let mut journals: Vec<_> = table::states(&Setting::plain())
+        .into_iter()
+        .map(|state| Journal::new(state, Memory::default()))
+        .collect();
+    journals.push(Journal::new(State::Idle, memory));
+    let mut known = include_str!("golden/form-1.jsonl").lines();
+    for journal in &journals {
+        let known = known.next().unwrap_or_default();
+        assert_eq!(String::from_utf8(journal.to_bytes().unwrap()).unwrap(), known);
+        assert_eq!(&Journal::parse(known.as_bytes()).unwrap(), journal);
+    }
+    assert_eq!(known.next(), None);
 }

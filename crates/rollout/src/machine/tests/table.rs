@@ -64,7 +64,7 @@ const LEGAL: &[(&str, &str, &str)] = &[
 
 const DOC: &str = include_str!("../../../../../docs/update-state-machine.md");
 
-fn states(setting: &Setting) -> Vec<State> {
+pub(super) fn states(setting: &Setting) -> Vec<State> {
     let (job, back) = (setting.install(), setting.going_back());
     let fresh = Tries::default();
     let waiting = Tries { failures: 2, corrupt: 2, until: Some(setting.now) };

@@ -195,6 +195,7 @@ impl World {
             entry: entry(self.files[slot as usize].unwrap()),
             other,
             slot: self.slots[slot.other() as usize].map_or(SlotContent::Poisoned, SlotContent::Sealed),
+            selected: Selected::Running,
             uki: self.uki.map_or(UkiContent::Absent, UkiContent::Ready),
             boot: self.rebooted,
             failure: self.failure.clone(),

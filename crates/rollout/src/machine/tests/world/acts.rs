@@ -24,6 +24,7 @@ impl World {
             Act::Activate { way: Way::OneShot, .. } => self.one_shot = true,
             Act::Activate { way: Way::NewEntry, .. } => {
                 let (system, digest) = offered.unwrap();
+                self.one_shot = system.version < running.system.version;
                 if self.files[there].is_none() {
                     assert_eq!(self.uki.take(), Some(digest), "an entry without its UKI");
                     self.files[there] = Some(File { system, tries: Some(TRIES) });
