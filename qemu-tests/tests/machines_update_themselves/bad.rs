@@ -164,18 +164,7 @@ pub fn finds_its_own_state_again() -> Result<(), Error> {
 
 /// A blessed kernel image that does not load any more: the firmware comes to its fallback.
 pub fn passes_over_rot() -> Result<(), Error> {
-    let repository = Repository::new(NAME)?;
-    let (one, two) =
-        (repository.release("1.0.0", &Changes::none())?, repository.release("1.1.0", &Changes::none())?);
-    repository.publish(&one)?;
-    repository.publish(&two)?;
-    let specimen = Specimen::of(one)?;
-    let mut machine = start(&specimen)?;
-    let operator = Operator::of(&machine);
-    operator.ask(Request::Apply)?;
-    operator.wait_until(rests_at("1.1.0"), Deadline::seconds(BOOT))?;
-    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
-
+    let (_repository, specimen) = updated()?;
     // The boot manager prefers the newer entry, which carries no counter, and cannot load it.
     specimen.disk()?.cut_boot_entry("coracle_1.1.0.efi")?;
     let machine = start(&specimen)?;

@@ -44,6 +44,26 @@ fn entries(specimen: &Specimen) -> Result<Vec<String>, Error> {
     specimen.disk()?.boot_entries()
 }
 
+/// A machine of 1.0.0, and 1.1.0 that is offered.
+fn offered(changes: &Changes) -> Result<(Repository, Specimen), Error> {
+    let repository = Repository::new(NAME)?;
+    let (one, two) = (repository.release("1.0.0", changes)?, repository.release("1.1.0", changes)?);
+    repository.publish(&one)?;
+    repository.publish(&two)?;
+    Ok((repository, Specimen::of(one)?))
+}
+
+/// A machine that went from 1.0.0 to 1.1.0, and is off.
+fn updated() -> Result<(Repository, Specimen), Error> {
+    let (repository, specimen) = offered(&Changes::none())?;
+    let mut machine = start(&specimen)?;
+    let operator = Operator::of(&machine);
+    operator.ask(Request::Apply)?;
+    operator.wait_until(rests_at("1.1.0"), Deadline::seconds(BOOT))?;
+    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
+    Ok((repository, specimen))
+}
+
 #[test]
 fn a_release_is_taken_over_tls_proves_itself_and_is_kept() -> Result<(), Error> {
     let repository = Repository::new(NAME)?;

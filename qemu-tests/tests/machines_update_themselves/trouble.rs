@@ -14,15 +14,6 @@ use super::*;
 /// From 1900, where time servers begin, to 1970.
 const NTP_EPOCH: u64 = 2_208_988_800;
 
-/// A machine of 1.0.0, and 1.1.0 that is offered.
-fn offered(changes: &Changes) -> Result<(Repository, Specimen), Error> {
-    let repository = Repository::new(NAME)?;
-    let (one, two) = (repository.release("1.0.0", changes)?, repository.release("1.1.0", changes)?);
-    repository.publish(&one)?;
-    repository.publish(&two)?;
-    Ok((repository, Specimen::of(one)?))
-}
-
 /// The power goes in each of its tries: that says nothing against it.
 pub fn is_cut_short() -> Result<(), Error> {
     let slow = Changes::none().recipe("stable = \"5s\"", "stable = \"60s\"");
@@ -47,11 +38,7 @@ pub fn is_cut_short() -> Result<(), Error> {
 
 /// The newer one is left, as long as there is another; that one is tried for ever, and says why it cannot be.
 pub fn loses_both_slots() -> Result<(), Error> {
-    let (_repository, specimen) = offered(&Changes::none())?;
-    let mut machine = start(&specimen)?;
-    Operator::of(&machine).ask(Request::Apply)?;
-    Operator::of(&machine).wait_until(rests_at("1.1.0"), Deadline::seconds(BOOT))?;
-    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
+    let (_repository, specimen) = updated()?;
     for slot in [Slot::A, Slot::B] {
         // The top block of the tree.
         specimen.disk()?.flip(Partition::Verity(slot), 4096 + 5)?;

@@ -19,37 +19,35 @@ impl Work {
         let system = self.job.as_ref().map(Job::system).ok_or(Error::Fact { name: "the update" })?;
         match way {
             Way::NewEntry => {
-                let entries = esp.entries()?;
-                entries.clean().map_err(Error::Entries)?;
-                let offer = self.offer()?;
-                let content = Content { len: offer.uki.bytes, sha256: *offer.uki.sha256.as_bytes() };
-                if esp.has_on_trial(system, &content)? {
-                    // Done before a kill.
-                    self.start_older_once(&esp)?;
-                    return Ok(Event::Activated);
+                self.make_entry(&esp, system)?;
+                // The boot manager would start the newer one that runs.
+                if system.version < self.tools.machine.running.system.version {
+                    start_once(&esp, system)?;
                 }
-                let path = self.images().path();
-                let uki = File::open(&path).map_err(Error::file("open", &path))?;
-                let staged = entries.stage(system.version, &content, uki).map_err(Error::Entries)?;
-                let name = staged.activate().map_err(Error::Entries)?;
-                info!("boot entry made entry={name}");
-                if let Err(error) = self.images().remove() {
-                    warning!("kernel image not removed error=\"{}\"", Chain(&error));
-                }
-                self.start_older_once(&esp)?;
             }
             Way::OneShot => start_once(&esp, system)?,
         }
         Ok(Event::Activated)
     }
 
-    /// The boot manager would start the newer one that runs.
-    fn start_older_once(&self, esp: &Esp) -> Result<(), Error> {
-        let system = self.job.as_ref().map(Job::system).ok_or(Error::Fact { name: "the update" })?;
-        match system.version < self.tools.machine.running.system.version {
-            true => start_once(esp, system),
-            false => Ok(()),
+    /// The kernel image that waits becomes an entry, if that was not done before a kill.
+    fn make_entry(&self, esp: &Esp, system: System) -> Result<(), Error> {
+        let entries = esp.entries()?;
+        entries.clean().map_err(Error::Entries)?;
+        let offer = self.offer()?;
+        let content = Content { len: offer.uki.bytes, sha256: *offer.uki.sha256.as_bytes() };
+        if esp.has_on_trial(system, &content)? {
+            return Ok(());
         }
+        let path = self.images().path();
+        let uki = File::open(&path).map_err(Error::file("open", &path))?;
+        let staged = entries.stage(system.version, &content, uki).map_err(Error::Entries)?;
+        let name = staged.activate().map_err(Error::Entries)?;
+        info!("boot entry made entry={name}");
+        if let Err(error) = self.images().remove() {
+            warning!("kernel image not removed error=\"{}\"", Chain(&error));
+        }
+        Ok(())
     }
 
     pub(super) fn bless(&self, system: System, demote: Option<System>) -> Result<Event, Error> {
