@@ -97,7 +97,7 @@ fn open(boot: &mut Boot) -> Result<(), Error> {
         warning!("partition table read from its backup disk={}", found.disk.name);
     }
 
-    let rotten = boot.note_attempt(&found.disk);
+    let rotten = boot.note_attempt(&found.disk, entry::is_first_try(&loader));
     boot.facts.reached("noted");
     if rotten == Rotten::Yes && give_way(&found.disk, &loader, &root) {
         return Err(Error::GaveWay);
@@ -144,9 +144,11 @@ enum Rotten {
 impl Boot {
     /// Counts this attempt, after what the last one left as evidence.
     ///
+    /// On the first try of an entry what an earlier installation of the same root came to is forgotten: it is judged anew.
+    ///
     /// A record that cannot be read or written is said and survived: it only helps to choose between systems, and must not
     /// be what keeps the only one from booting.
-    fn note_attempt(&mut self, disk: &crate::disk::Disk) -> Rotten {
+    fn note_attempt(&mut self, disk: &crate::disk::Disk, is_first_try: bool) -> Rotten {
         let Some(root) = self.root else { return Rotten::No };
         let record = disk.partition(Partition::BootRecord).map_err(Error::Disk);
         let opened = record.and_then(|device| {
@@ -162,6 +164,9 @@ impl Boot {
         let traces = evidence::Traces::read(Path::new("/sys/fs/pstore"), Path::new(watchdog::CLASS));
         if let Some(finding) = evidence::of_last_attempt(record.known.latest(), traces) {
             record.known.fail(finding.root, finding.evidence, &finding.reason);
+        }
+        if is_first_try {
+            record.known.forget(&root);
         }
         let rotten = if record.known.is_rotten(&root) { Rotten::Yes } else { Rotten::No };
         record.known.begin(root);

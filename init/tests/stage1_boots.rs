@@ -176,6 +176,24 @@ fn a_rotten_entry_gives_way_to_a_good_one() {
     assert_eq!((noted(&disk, &old).0, noted(&disk, &new).0), (1, 4));
 }
 
+/// Through the firmware: a root that failed before was installed again, and the first of its new tries is its first.
+#[test]
+fn a_root_that_is_installed_again_is_judged_anew() {
+    let (old, new) = (Root::new("1.0.0"), Root::new("1.1.0"));
+    let disk = Disk::new([Some(&old), Some(&new)]);
+    put_entries(&disk, ("coracle_1.0.0.efi", &old), ("coracle_1.1.0+3-0.efi", &new));
+    let mut record = BootRecord::default();
+    record.begin(new.hash);
+    record.fail(new.hash, Evidence::Stage1, "as if");
+    record.begin(old.hash);
+    disk.put_record(&mut record);
+
+    let console = Machine::uefi().disk(&disk).run();
+    says(&console, "probe: release 1.1.0");
+    assert_eq!(noted(&disk, &new), (1, 0, None));
+    assert_eq!(noted(&disk, &old).0, 1, "what is known of the other stays");
+}
+
 /// Through the firmware, without help: the newer root has rotted, and each of its boots ends in a panic that leaves a record.
 #[test]
 fn a_root_that_rots_is_left_after_three_panics() {
@@ -210,13 +228,18 @@ fn the_loaders_disk_is_taken_among_clones() {
 
 /// Puts systemd-boot on the ESP, with a blessed entry for each root. Gives the bytes of both.
 fn put_loader(disk: &Disk, old: &Root, new: &Root) -> (Vec<u8>, Vec<u8>) {
+    put_entries(disk, ("coracle_1.0.0.efi", old), ("coracle_1.1.0.efi", new))
+}
+
+/// The same under names of one's own, of the releases 1.0.0 and 1.1.0.
+fn put_entries(disk: &Disk, old: (&str, &Root), new: (&str, &Root)) -> (Vec<u8>, Vec<u8>) {
     let loader = std::fs::read("/usr/lib/systemd/boot/efi/systemd-bootx64.efi").unwrap();
-    let (old_uki, new_uki) = (uki("1.0.0", old), uki("1.1.0", new));
+    let (old_uki, new_uki) = (uki("1.0.0", old.1), uki("1.1.0", new.1));
     disk.put_esp(&[
         ("EFI/BOOT/BOOTX64.EFI", &loader),
         ("loader/loader.conf", b"timeout 0\n"),
-        ("EFI/Linux/coracle_1.0.0.efi", &old_uki),
-        ("EFI/Linux/coracle_1.1.0.efi", &new_uki),
+        (&format!("EFI/Linux/{}", old.0), &old_uki),
+        (&format!("EFI/Linux/{}", new.0), &new_uki),
     ]);
     (old_uki, new_uki)
 }

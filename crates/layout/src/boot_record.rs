@@ -145,6 +145,11 @@ impl BootRecord {
         (entry.attempts, entry.evidenced) = (0, 0);
     }
 
+    /// Forgets `root`.
+    pub fn forget(&mut self, root: &RootHash) {
+        self.entries.retain(|entry| entry.root != *root);
+    }
+
     /// Whether `root` failed so often that another good entry should be booted in its place.
     pub fn is_rotten(&self, root: &RootHash) -> bool {
         self.entry(root).is_some_and(|entry| {
@@ -347,6 +352,8 @@ mod tests {
         assert!(!record.is_rotten(&root(3)), "nothing is known of it");
         assert_eq!(record.latest().map(|entry| entry.root), Some(root(1)), "a good end touches too");
         assert_eq!(BootRecord::default().latest(), None);
+        record.forget(&root(2));
+        assert!(record.entry(&root(2)).is_none() && record.entry(&root(1)).is_some());
     }
 
     #[test]

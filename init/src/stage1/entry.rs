@@ -49,10 +49,7 @@ pub(crate) enum Outcome {
 /// The entry that was started, and how it stood when it was. `None` where no loader started one of ours.
 pub(crate) fn started(loader: &Loader) -> Option<(EntryName, Assessment)> {
     let selected: EntryName = loader.selected.as_deref()?.parse().ok()?;
-    let counted =
-        loader.counted.as_deref().and_then(|path| path.rsplit('\\').next()?.parse::<EntryName>().ok());
-    let counted = counted.filter(|counted| counted.version() == selected.version());
-    let assessment = match (selected.tries(), counted.and_then(|counted| counted.tries())) {
+    let assessment = match (selected.tries(), counted(loader, selected)) {
         (None, None) => Assessment::Good,
         // Newer loaders leave the counter out of the name they selected. The path has it as it is after this start: the
         // last try reads as none left, and only the sum tells it from an entry that had none before.
@@ -61,6 +58,18 @@ pub(crate) fn started(loader: &Loader) -> Option<(EntryName, Assessment)> {
         (Some(_), _) => selected.assessment(),
     };
     Some((selected, assessment))
+}
+
+/// The counter of the entry that was started, as it is after this start.
+fn counted(loader: &Loader, selected: EntryName) -> Option<Tries> {
+    let name: EntryName = loader.counted.as_deref()?.rsplit('\\').next()?.parse().ok()?;
+    name.tries().filter(|_| name.version() == selected.version())
+}
+
+/// Whether this is the first try of an entry that was put there anew.
+pub(crate) fn is_first_try(loader: &Loader) -> bool {
+    const FIRST: Tries = Tries { left: Tries::FRESH.left - 1, done: Tries::FRESH.done + 1 };
+    started(loader).is_some_and(|(selected, _)| counted(loader, selected) == Some(FIRST))
 }
 
 /// The entry that was started, if it carries no counter: then nobody else counts its failures.
@@ -184,6 +193,8 @@ mod tests {
             assert_eq!(started(&loader).map(|(_, assessment)| assessment), want, "{selected:?} {counted:?}");
             let ours = (want == Some(Good)).then(|| entry(plain));
             assert_eq!(own(&loader), ours, "only one without a counter is ours to count");
+            let first = want.is_some() && counted == Some("coracle_1.2.0+2-1.efi");
+            assert_eq!(is_first_try(&loader), first, "{selected:?} {counted:?}");
         }
     }
 
