@@ -5,6 +5,7 @@
 //! | `CORACLE_SEED=N` | which few; the day's number unless set |
 //! | `CORACLE_ALL=1` | all, going on where the last such run was stopped |
 //! | `CORACLE_CASE=NAME` | this one alone |
+//! | `CORACLE_JOBS=N` | so many at a time; one unless set |
 //!
 //! What a run chose and came to is printed whatever the test harness captures, so that it can be repeated.
 
@@ -12,8 +13,12 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::slice;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use crate::{Deadline, Error};
@@ -74,6 +79,7 @@ pub struct Sample {
     done: BTreeSet<String>,
     /// Where they are kept.
     progress: PathBuf,
+    jobs: usize,
 }
 
 /// What a run came to.
@@ -104,12 +110,13 @@ impl Sample {
             (None, Some(_)) => Scope::All,
         };
         let seed = variable("CORACLE_SEED").and_then(|seed| seed.trim().parse().ok());
-        Self::of(promise, progress, scope, seed)
+        let jobs = variable("CORACLE_JOBS").and_then(|jobs| jobs.trim().parse::<NonZero<usize>>().ok());
+        Ok(Self { jobs: jobs.map_or(1, NonZero::get), ..Self::of(promise, progress, scope, seed)? })
     }
 
     fn of(promise: &str, progress: PathBuf, scope: Scope, seed: Option<u64>) -> Result<Self, Error> {
         let mut sample =
-            Self { promise: promise.to_owned(), seed: 0, scope, done: BTreeSet::new(), progress };
+            Self { promise: promise.to_owned(), seed: 0, scope, done: BTreeSet::new(), progress, jobs: 1 };
         let mut begun = None;
         if sample.scope == Scope::All && sample.progress.exists() {
             let text = fs::read_to_string(&sample.progress).map_err(sample.failed("read"))?;
@@ -134,10 +141,10 @@ impl Sample {
     ///
     /// # Errors
     /// [`Error::File`] of the progress. What `check` says is in the report.
-    pub fn run<C: Display>(
+    pub fn run<C: Display + Sync>(
         mut self,
         mut cases: Vec<(String, C)>,
-        mut check: impl FnMut(&C) -> Result<(), Error>,
+        check: impl Fn(&C) -> Result<(), Error> + Sync,
     ) -> Result<Report, Error> {
         let total = cases.len();
         let mut deadline = None;
@@ -151,8 +158,7 @@ impl Sample {
         }
         let clock = Deadline::seconds(0);
         let before = total - cases.len();
-        let mut progress = self.open()?;
-        let mut report = Report {
+        let report = Report {
             before: if self.scope == Scope::All { before } else { 0 },
             promise: std::mem::take(&mut self.promise),
             seed: self.seed,
@@ -162,26 +168,21 @@ impl Sample {
             failures: Vec::new(),
         };
         say(&format!("{}: seed {}, {} of {total} cases to go", report.promise, self.seed, cases.len()));
-        for (name, case) in &cases {
-            if deadline.is_some_and(|deadline| deadline.remaining().is_none()) {
-                break;
+        let run = Mutex::new(Run { left: cases.iter(), report, progress: self.open()?, error: None });
+        // Whoever panicked with the lock had changed nothing yet.
+        let lock = || run.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_over = || deadline.is_some_and(|deadline| deadline.remaining().is_none());
+        let work = || {
+            while !is_over() {
+                let Some((name, case)) = lock().next() else { break };
+                let outcome = outcome(|| check(case));
+                lock().note(name, case, outcome);
             }
-            match outcome(|| check(case)) {
-                Ok(()) => {
-                    report.passed += 1;
-                    if let Some(progress) = &mut progress {
-                        writeln!(progress, "{name}").map_err(self.failed("write"))?;
-                    }
-                }
-                Err(error) => {
-                    say(&format!("{}: {name} failed ({case}): {error}", report.promise));
-                    report.failures.push((name.clone(), format!("{case}: {error}")));
-                }
-            }
-            if report.failures.len() == MAX_FAILURES {
-                break;
-            }
-        }
+        };
+        thread::scope(|scope| (0..self.jobs).for_each(|_| drop(scope.spawn(work))));
+        let Run { mut report, progress, error, .. } =
+            run.into_inner().unwrap_or_else(PoisonError::into_inner);
+        error.map_or(Ok(()), Err).map_err(self.failed("write"))?;
         report.took = clock.waited();
         if progress.is_some() && report.passed + report.before == total {
             fs::remove_file(&self.progress).map_err(self.failed("remove"))?;
@@ -206,6 +207,39 @@ impl Sample {
     fn failed(&self, operation: &'static str) -> impl FnOnce(io::Error) -> Error {
         let path = self.progress.clone();
         move |source| Error::File { operation, path, source }
+    }
+}
+
+/// What the threads of a run share.
+struct Run<'c, C> {
+    left: slice::Iter<'c, (String, C)>,
+    report: Report,
+    progress: Option<File>,
+    error: Option<io::Error>,
+}
+
+impl<'c, C: Display> Run<'c, C> {
+    /// The next case, unless enough have failed.
+    fn next(&mut self) -> Option<&'c (String, C)> {
+        if self.report.failures.len() >= MAX_FAILURES || self.error.is_some() {
+            return None;
+        }
+        self.left.next()
+    }
+
+    fn note(&mut self, name: &str, case: &C, outcome: Result<(), String>) {
+        match outcome {
+            Ok(()) => {
+                self.report.passed += 1;
+                if let Some(progress) = &mut self.progress {
+                    self.error = writeln!(progress, "{name}").err();
+                }
+            }
+            Err(error) => {
+                say(&format!("{}: {name} failed ({case}): {error}", self.report.promise));
+                self.report.failures.push((name.to_owned(), format!("{case}: {error}")));
+            }
+        }
     }
 }
 

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -8,16 +10,16 @@ fn cases() -> Vec<(String, usize)> {
 
 /// Runs the cases; says which were checked.
 fn checked(sample: Sample, fails: &[usize]) -> (Vec<usize>, Report) {
-    let mut seen = Vec::new();
+    let seen = Mutex::new(Vec::new());
     let report = sample.run(cases(), |case| {
-        seen.push(*case);
+        seen.lock().unwrap().push(*case);
         if !fails.contains(case) {
             return Ok(());
         }
         assert!(*case < 5, "on purpose");
         Err(Error::NoStart { stderr: "on purpose".into() })
     });
-    (seen, report.unwrap())
+    (seen.into_inner().unwrap(), report.unwrap())
 }
 
 #[test]
@@ -42,6 +44,19 @@ fn no_case_begins_after_the_time_is_up() {
 fn one_case_can_be_asked_for() {
     let sample = Sample::of("p", "/none".into(), Scope::One("7".into()), None).unwrap();
     assert_eq!(checked(sample, &[]).0, [7]);
+}
+
+#[test]
+fn as_many_run_beside_each_other_as_are_asked_for() {
+    let sample = Sample { jobs: 3, ..Sample::of("p", "/none".into(), Scope::For(LONG), Some(1)).unwrap() };
+    let (together, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let report = sample.run(cases(), |_| {
+        most.fetch_max(together.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        thread::sleep(Duration::from_millis(20));
+        together.fetch_sub(1, Ordering::SeqCst);
+        Ok(())
+    });
+    assert_eq!((report.unwrap().passed, most.into_inner()), (20, 3));
 }
 
 #[test]
