@@ -99,7 +99,7 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// What was written is not the root that was to be written.
+    /// What was written, or what the disk gives back of it, is not the root that was to be written.
     #[error("slot {slot} has root {got}, not {want}")]
     RootHashMismatch {
         /// The slot.
@@ -109,7 +109,7 @@ pub enum Error {
         /// What came out.
         got: RootHash,
     },
-    /// What the disk gives back is not what was written to it.
+    /// What the disk gives back of the tree is not what was written to it.
     #[error("slot {slot} does not read back as it was written")]
     ReadBack {
         /// The slot.

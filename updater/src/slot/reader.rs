@@ -7,10 +7,9 @@ use coracle_verity::{BLOCK, Block};
 use crate::slot::aligned::Aligned;
 use crate::slot::device::{BlockDevice, Origin, Part};
 
-/// Reads a partition in aligned pieces, of which it keeps one.
+/// Reads a partition back from the disk in aligned pieces, of which it keeps one.
 pub(crate) struct Reader<'d, D> {
     part: &'d Part<D>,
-    origin: Origin,
     piece: usize,
     /// Read in place of the partition's first block.
     first: Option<Block>,
@@ -20,8 +19,8 @@ pub(crate) struct Reader<'d, D> {
 }
 
 impl<'d, D: BlockDevice> Reader<'d, D> {
-    pub fn new(part: &'d Part<D>, origin: Origin, piece: usize) -> Self {
-        Self { part, origin, piece, first: None, at: 0, kept_at: 0, kept: Aligned::with_room(piece) }
+    pub fn new(part: &'d Part<D>, piece: usize) -> Self {
+        Self { part, piece, first: None, at: 0, kept_at: 0, kept: Aligned::with_room(piece) }
     }
 
     /// The same as if its first block were this one.
@@ -39,7 +38,7 @@ impl<'d, D: BlockDevice> Reader<'d, D> {
             let len = self.part.device.size().saturating_sub(start).min(self.piece as u64) as usize;
             self.kept.resize(len);
             // Nothing is kept if this fails halfway.
-            if let Err(error) = self.part.try_read(&mut self.kept, start, self.origin) {
+            if let Err(error) = self.part.try_read(&mut self.kept, start, Origin::Disk) {
                 self.kept.resize(0);
                 return Err(error);
             }

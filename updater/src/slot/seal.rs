@@ -1,7 +1,7 @@
 //! From a written slot to one that can be chosen.
 
 use coracle_layout::{RootHash, Slot};
-use coracle_verity::{BLOCK, Error as Verity, build_unsealed, verify, verify_tree};
+use coracle_verity::{BLOCK, Error as Verity, build_unsealed, verify_tree};
 
 use crate::keep::Store;
 use crate::slot::device::{BlockDevice, Origin};
@@ -55,30 +55,17 @@ impl<D: BlockDevice> Under<'_, D> {
         tree.flush()?;
         root.flush()?;
 
-        // One pass proves the data and makes their tree. It cannot tell a wrong file from a disk that gives back other bytes.
-        let data_holds = self.build(Origin::Disk)? == self.job.root;
-        if !data_holds {
-            let (slot, want, got) = (self.target.slot, self.job.root, self.build(Origin::Nearest)?);
-            if got != want {
-                return Err(Error::RootHashMismatch { slot, want, got });
-            }
+        // One pass proves the data and makes their tree.
+        let data = Reader::new(root, piece);
+        let built = build_unsealed(data, &self.job.superblock, &mut Writer::new(tree));
+        let got = built.map(RootHash::new).map_err(|error| self.tree_error(error))?;
+        if got != self.job.root {
+            return Err(Error::RootHashMismatch { slot: self.target.slot, want: self.job.root, got });
         }
         tree.flush()?;
 
-        let mut hashes = Reader::new(tree, Origin::Disk, piece).headed(self.job.superblock.block());
-        let verified = if data_holds {
-            verify_tree(&mut hashes, self.job.root.as_bytes())
-        } else {
-            verify(&mut Reader::new(root, Origin::Disk, piece), &mut hashes, self.job.root.as_bytes())
-        };
-        verified.map_err(|error| self.tree_error(error))
-    }
-
-    /// Writes the tree of the data as they come from there, and returns its root hash.
-    fn build(&self, origin: Origin) -> Result<RootHash, Error> {
-        let data = Reader::new(&self.target.root, origin, self.job.pace.piece);
-        let built = build_unsealed(data, &self.job.superblock, &mut Writer::new(&self.target.tree));
-        built.map(RootHash::new).map_err(|error| self.tree_error(error))
+        let mut hashes = Reader::new(tree, piece).headed(self.job.superblock.block());
+        verify_tree(&mut hashes, self.job.root.as_bytes()).map_err(|error| self.tree_error(error))
     }
 
     /// Step 5.
