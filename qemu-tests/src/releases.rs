@@ -89,7 +89,7 @@ impl Repository {
             let program = changed.map_or_else(|| self.programs.join(name), |(_, path)| path.clone());
             put(&program, &programs.join(name))?;
         }
-        let inputs = [files(&work)?, files(&programs)?].concat();
+        let inputs = [files(&work)?, files(&programs)?, changes.kernel.iter().cloned().collect()].concat();
         let out = self.images.join(format!("{version}-{}", key(&inputs)?));
         if !out.join("release.json").exists() {
             // What is there was not made to the end.
@@ -103,6 +103,9 @@ impl Repository {
             fs::write(&path, components).map_err(failed("write", &path))?;
             let mut build = Command::new(&self.builder);
             build.arg("build").arg(work.join("coracle.toml")).arg("--update-lock");
+            if let Some(cache) = changes.kernel.as_deref().and_then(|path| path.ancestors().nth(2)) {
+                build.arg("--kernel-cache").arg(cache);
+            }
             output(build.arg("--out").arg(&out).arg("--programs").arg(&programs))?;
         }
         Image::open(&out)

@@ -8,6 +8,7 @@ pub struct Changes {
     pub(super) pod: Option<String>,
     pub(super) programs: Vec<(String, PathBuf)>,
     pub(super) recipe: Vec<(String, String)>,
+    pub(super) kernel: Option<PathBuf>,
 }
 
 impl Changes {
@@ -30,6 +31,11 @@ impl Changes {
     pub fn program(mut self, name: &str, path: impl Into<PathBuf>) -> Self {
         self.programs.push((name.to_owned(), path.into()));
         self
+    }
+
+    /// This kernel, in a folder of a cache of kernels where the recipe's kernel would be.
+    pub fn kernel(self, path: impl Into<PathBuf>) -> Self {
+        Self { kernel: Some(path.into()), ..self }
     }
 
     /// In the recipe `to` in place of `from`, which is there.
