@@ -8,7 +8,7 @@ use std::fmt::Write;
 pub struct Bars {
     bytes: BTreeMap<(&'static str, &'static str), u64>,
     applied: BTreeMap<(&'static str, &'static str), f64>,
-    speeds: BTreeMap<&'static str, Vec<f64>>,
+    speeds: BTreeMap<(&'static str, &'static str), Vec<f64>>,
     installed: f64,
 }
 
@@ -29,8 +29,8 @@ impl Bars {
     }
 
     /// The share of the floor's speed at which a slot was written, and the MiB of the process.
-    pub fn installed(&mut self, subject: &'static str, speed: f64, memory: f64) {
-        self.speeds.entry(subject).or_default().push(speed);
+    pub fn installed(&mut self, case: &'static str, subject: &'static str, speed: f64, memory: f64) {
+        self.speeds.entry((case, subject)).or_default().push(speed);
         self.installed = self.installed.max(memory);
     }
 
@@ -64,15 +64,11 @@ impl Bars {
         if let Some(got) = self.applied.get(&("distribution", "coracle")) {
             line("distribution, MiB to apply it, at most", *got, 16.0, *got <= 16.0);
         }
-        for (subject, what) in [
-            ("coracle-full", "full file, write speed of the floor's, at least"),
-            ("coracle", "delta, write speed of the floor's, at least"),
-        ] {
-            let Some(speeds) = self.speeds.get(subject) else { continue };
+        for ((case, subject), speeds) in &self.speeds {
             let mut speeds = speeds.clone();
             speeds.sort_by(f64::total_cmp);
             let got = speeds[speeds.len() / 2];
-            line(what, got, 0.7, got >= 0.7);
+            line(&format!("{case}, {subject}, write speed of the floor's, at least"), got, 0.7, got >= 0.7);
         }
         if self.installed > 0.0 {
             line("MiB of a process that installs, at most", self.installed, 24.0, self.installed <= 24.0);

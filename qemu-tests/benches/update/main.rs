@@ -6,7 +6,7 @@
 //! | `kernel` | the example's root, and its UKI with two kernels of ours that the cache has, of nearly the same configuration |
 //! | `kernel-debian` | Debian's kernel of two dates |
 //! | `distribution` | a root of Debian's packages of two dates, some 200 MB: `trees.sh` |
-//! | `slot` | the newer of these roots, installed from a file |
+//! | `slot`, `slot-500`, `slot-200` | the newer of these roots, installed from a file: on the disk of the cache, on disks of so many MB/s |
 //!
 //! | subject | what it is |
 //! |---|---|
@@ -22,6 +22,7 @@
 //! `--case NAME` measures that one alone.
 
 mod bars;
+mod disk;
 mod image;
 mod ours;
 mod peers;
@@ -65,8 +66,8 @@ fn only(mut words: Vec<String>) -> Result<(Option<String>, Vec<String>)> {
     Ok((Some(name), words))
 }
 
-/// What can be measured alone: the last one is all that takes Debian's packages.
-const CASES: [&str; 3] = ["patch", "kernel", "distribution"];
+/// What can be measured alone: `distribution` is all that takes Debian's packages, `slot` only the writing of it.
+const CASES: [&str; 4] = ["patch", "kernel", "distribution", "slot"];
 
 fn bench(options: Options, only: Option<&str>) -> Result<()> {
     let sources = sources::Sources::open()?;
@@ -82,12 +83,17 @@ fn bench(options: Options, only: Option<&str>) -> Result<()> {
     {
         bench.kernel(&kernels, sources.scratch())?;
     }
-    if wanted("distribution")
+    if (wanted("distribution") || wanted("slot"))
         && let Some(trees) = found("distribution", sources.trees())
     {
-        bench.ours("kernel-debian", std::slice::from_ref(&trees.kernels), sources.scratch())?;
-        let made = bench.ours("distribution", std::slice::from_ref(&trees.roots), sources.scratch())?;
-        bench.peers("distribution", &trees.roots, sources.scratch())?;
+        let made = if wanted("distribution") {
+            bench.ours("kernel-debian", std::slice::from_ref(&trees.kernels), sources.scratch())?;
+            let made = bench.ours("distribution", std::slice::from_ref(&trees.roots), sources.scratch())?;
+            bench.peers("distribution", &trees.roots, sources.scratch())?;
+            made
+        } else {
+            ours::make(&trees.roots, sources.scratch())?.0
+        };
         for run in 1..=options.runs {
             eprintln!("bench: run {run} of {}, slot", options.runs);
             slot::run(&trees.roots, &made, sources.scratch(), &mut bench.report, &mut bench.bars)?;
