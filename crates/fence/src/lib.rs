@@ -4,6 +4,7 @@
 //! * [`mounts`]: mount attributes, id-mapped mounts among them.
 //! * [`filter`]: installing a seccomp program.
 //! * `names`, for programs with a resolver of their own: the C library does not look names up.
+//! * `lean`, for static programs: what the C library brings along for messages alone is left out.
 //! * [`signals`]: every signal as a fresh program expects it, and any of them sent.
 //! * [`exec`]: the last steps of a child, to another program.
 //! * [`mapper`]: device-mapper: create, load, resume.
@@ -20,6 +21,8 @@ mod error;
 pub mod exec;
 pub mod ext4;
 pub mod filter;
+#[cfg(feature = "lean")]
+pub mod lean;
 pub mod mapper;
 pub mod mounts;
 #[cfg(feature = "no-names")]
