@@ -43,7 +43,12 @@ impl Record {
     }
 }
 
-/// Notes that this boot came to a good end.
+/// Notes that this boot proved healthy.
+pub(crate) fn settled(machine: &Machine) {
+    note(machine, "settled", BootRecord::settle);
+}
+
+/// Notes that this boot has lasted, or came to a good end.
 pub(crate) fn good(machine: &Machine) {
     note(machine, "cleared", BootRecord::good);
 }

@@ -53,6 +53,8 @@ const NOT_FOUND_GOOD: &str = "the updater does not find it good";
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(90);
 /// The same where the power is failing.
 const POWER_FAILURE_GRACE: Duration = Duration::from_secs(10);
+/// How long a boot that has proved itself lasts before what failed earlier is forgotten: a block that rots may be read late.
+const LASTING: Duration = Duration::from_secs(3600);
 /// Room beyond that for everything to have gone.
 const SHUTDOWN_SLACK: Duration = Duration::from_secs(10);
 /// How often the addresses are looked at at the most: a lease that comes late is shown, too.
@@ -100,6 +102,8 @@ pub(crate) struct Supervisor {
     /// What boots next is told so.
     has_failed: bool,
     proof: Proof,
+    /// Until when a failure counts beside earlier ones, once the boot has proved itself.
+    lasting: Option<Duration>,
     ending: Option<Ending>,
     display: Display,
     /// Those that the block shows, and when they were looked at.
@@ -156,6 +160,7 @@ impl Supervisor {
             control: control.ok(),
             assessment: Assessment::Until(deadline),
             proof,
+            lasting: None,
             has_failed: false,
             ending: None,
             display,
@@ -208,6 +213,10 @@ impl Supervisor {
             control.drop_silent(&self.polled, now);
         }
         self.assess(now);
+        if self.lasting.is_some_and(|lasting| lasting <= now) {
+            self.lasting = None;
+            record::good(&self.machine);
+        }
         if now.saturating_sub(self.looked) >= ADDRESS_INTERVAL {
             self.look_at_addresses(now);
         }
@@ -415,7 +424,8 @@ impl Supervisor {
         }
         self.assessment = Assessment::Good;
         info!("boot is good uptime={}ms", now.as_millis());
-        record::good(&self.machine);
+        self.lasting = Some(now + LASTING);
+        record::settled(&self.machine);
         if let Err(error) = boot::bless() {
             warning!("hung tasks stay fatal error={:?}", log::Chain(&error).to_string());
         }

@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn resident() -> Result<u64, Box<dyn Error>> {
     let specimen = Specimen::new("test")?;
     let mut machine = Machine::start(specimen.direct("")?.forward(8081))?;
-    machine.wait_for("coracle: boot record cleared", Deadline::seconds(BOOT))?;
+    machine.wait_for("coracle: boot record settled", Deadline::seconds(BOOT))?;
     let address = machine.forwarded(8081)?;
     let status = http::get(address, "/read?path=/proc/1/status", Deadline::seconds(BOOT))?.text();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

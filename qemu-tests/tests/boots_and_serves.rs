@@ -16,7 +16,7 @@ fn serves(config: Config) -> Result<Machine, Error> {
 
 /// The boot comes to a good end, which clears its count.
 fn is_good(specimen: &Specimen, machine: &mut Machine) -> Result<(), Error> {
-    machine.wait_for("coracle: boot record cleared", Deadline::seconds(BOOT))?;
+    machine.wait_for("coracle: boot record settled", Deadline::seconds(BOOT))?;
     assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
     let record = specimen.disk()?.boot_record()?;
     assert_eq!(record.entry(&specimen.image().root_hash()?).map(|entry| entry.attempts), Some(0));

@@ -99,7 +99,7 @@ fn off_trial_a_missed_deadline_is_said_and_good_comes_late() -> Result<(), Error
     let mut machine = Machine::start(specimen.direct("coracle.deadline=3")?)?;
     machine.wait_for("coracle: boot deadline missed", Deadline::seconds(BOOT))?;
     machine.wait_for("coracle: boot is good", Deadline::seconds(BOOT))?;
-    machine.wait_for("coracle: boot record cleared", Deadline::seconds(BOOT))?;
+    machine.wait_for("coracle: boot record settled", Deadline::seconds(BOOT))?;
     machine.cut_power()?;
     assert_eq!(failure(&specimen)?.0, 0);
     Ok(())

@@ -39,7 +39,7 @@ fn every_cut_is_survived() -> Result<(), Error> {
 fn first_boot(config: Config) -> Result<(), Error> {
     let mut machine = Machine::start(config)?;
     machine.wait_for("confined: payload: serving", Deadline::seconds(BOOT))?;
-    machine.wait_for("coracle: boot record cleared", Deadline::seconds(BOOT))?;
+    machine.wait_for("coracle: boot record settled", Deadline::seconds(BOOT))?;
     assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The boot record: what is known of boots that did not come to a good end.
 //!
-//! Stage 1 counts an attempt before it hands over; PID 1 clears the count when the boot proves healthy or the
-//! machine is shut down in order. The partition holds two copies, at byte 0 and at byte [`COPY_STRIDE`], written
+//! Stage 1 counts an attempt before it hands over; PID 1 takes it back when the boot proves healthy. What left evidence stays counted
+//! until a boot has lasted, or the machine is shut down in order: a block that rots may be read late. The partition holds two copies, at byte 0 and at byte [`COPY_STRIDE`], written
 //! alternately: a write that is cut short leaves the older copy, which is one event behind and never garbage.
 //!
 //! One copy is one 512-byte sector, little endian:
@@ -21,7 +21,7 @@
 //! | offset | size | field |
 //! |---|---|---|
 //! | 0 | 32 | root hash |
-//! | 32 | 2 | attempts since the last good end |
+//! | 32 | 2 | attempts since the last good end, without those that proved healthy and left no evidence after all |
 //! | 34 | 2 | of these, the ones that left evidence of a failure |
 //! | 36 | 1 | [`Evidence`] of the last failure, 0 for none |
 //! | 37 | 1 | length of the reason, at most [`MAX_REASON`] |
@@ -77,7 +77,7 @@ pub enum Evidence {
 pub struct Entry {
     /// The root that was booted.
     pub root: RootHash,
-    /// Boots begun since the last one that came to a good end.
+    /// Boots begun since the last one that came to a good end, without those that settled.
     pub attempts: u16,
     /// Of these, the ones that left evidence of a failure.
     pub evidenced: u16,
@@ -132,11 +132,18 @@ impl BootRecord {
         entry.attempts = entry.attempts.saturating_add(1);
     }
 
-    /// Notes that a boot of `root` that was counted before has failed, and how that is known.
+    /// Notes that a boot of `root` has failed, and how that is known. One that had settled counts again.
     pub fn fail(&mut self, root: RootHash, evidence: Evidence, reason: &str) {
         let entry = self.touch(root);
-        entry.evidenced = entry.evidenced.saturating_add(1).min(entry.attempts);
+        entry.evidenced = entry.evidenced.saturating_add(1);
+        entry.attempts = entry.attempts.max(entry.evidenced);
         entry.failure = Some((evidence, cut(reason).to_owned()));
+    }
+
+    /// Notes that the boot of `root` proved healthy. Earlier ones that left evidence still count.
+    pub fn settle(&mut self, root: RootHash) {
+        let entry = self.touch(root);
+        entry.attempts = entry.evidenced;
     }
 
     /// Notes that the boot of `root` came to a good end. The reason of the last failure stays, to be reported.
@@ -357,13 +364,28 @@ mod tests {
     }
 
     #[test]
+    fn a_boot_that_fails_after_it_settled_counts_all_the_same() {
+        let mut record = BootRecord::default();
+        let known =
+            |record: &BootRecord| record.entry(&root(1)).map(|entry| (entry.attempts, entry.evidenced));
+        for failed in 0..ATTEMPTS_WITH_EVIDENCE {
+            assert!(!record.is_rotten(&root(1)));
+            record.begin(root(1));
+            record.settle(root(1));
+            assert_eq!(known(&record), Some((failed, failed)));
+            record.fail(root(1), Evidence::Pstore, "kernel crash");
+        }
+        assert!(record.is_rotten(&root(1)));
+        record.begin(root(1));
+        record.good(root(1));
+        assert_eq!(known(&record), Some((0, 0)));
+    }
+
+    #[test]
     fn evidence_never_outnumbers_attempts_and_reasons_are_cut_at_a_character() {
         let mut record = BootRecord::default();
-        record.begin(root(1));
         let reason = "é".repeat(MAX_REASON);
-        for _ in 0..4 {
-            record.fail(root(1), Evidence::Stage1, &reason);
-        }
+        record.fail(root(1), Evidence::Stage1, &reason);
         let write = record.next_write();
         let read = BootRecord::choose(&BLANK, &write.bytes);
         let entry = read.entry(&root(1)).unwrap();
