@@ -16,7 +16,7 @@ pub const MAX_REASON: usize = 512;
 pub enum Class {
     /// Its stage 1 never ran: the firmware or the boot manager did not load it, or the kernel died at once.
     NeverStarted,
-    /// Its stage 1 gave up: no slot, a block that does not verify.
+    /// Its stage 1 gave up, or a block did not verify: its copy on this disk is no good.
     Stage1,
     /// Its kernel left a crash record.
     Panic,

@@ -24,6 +24,8 @@ use crate::keep::{Kept, Store};
 const JOURNAL: &str = "journal";
 /// Of a crash record so much of the end is told.
 const TAIL: usize = 400;
+/// How the kernel begins to say that a block is corrupt, or cannot be read (drivers/md/dm-verity-target.c).
+const ROTTEN: &str = "Kernel panic - not syncing: dm-verity device ";
 /// The longest crash record that is read.
 const MAX_RECORD: u64 = 256 << 10;
 
@@ -115,15 +117,15 @@ fn failure(tools: &Tools, root: RootHash) -> (Class, String) {
     };
     match record.entry(&root) {
         // It died before it could note anything; what the kernel said last is in the firmware, if anywhere.
-        None => match last_words(journaled(&tools.state)) {
-            Some(words) => (Class::Panic, words),
+        None => match last_record(journaled(&tools.state)) {
+            Some(record) => panic(&record),
             None => (Class::NeverStarted, "its stage 1 never ran".to_owned()),
         },
         // A failure from before the last good end says nothing of these boots.
         Some(entry) => match entry.failure.as_ref().filter(|_| entry.evidenced > 0) {
             Some((Evidence::Stage1, reason)) => (Class::Stage1, reason.clone()),
             Some((Evidence::Pstore, reason)) => {
-                (Class::Panic, last_words(None).unwrap_or_else(|| reason.clone()))
+                last_record(None).map_or_else(|| (Class::Panic, reason.clone()), |record| panic(&record))
             }
             Some((Evidence::Watchdog, reason)) => (Class::Hang, reason.clone()),
             Some((Evidence::Deadline | Evidence::Other, reason)) => (Class::Unhealthy, reason.clone()),
@@ -147,8 +149,8 @@ fn journaled(state: &Path) -> Option<SystemTime> {
     fs::metadata(state.join(JOURNAL)).and_then(|metadata| metadata.modified()).ok()
 }
 
-/// The end of the newest crash record that PID 1 has saved, if it did so after `since`.
-fn last_words(since: Option<SystemTime>) -> Option<String> {
+/// The newest crash record that PID 1 has saved, if it did so after `since`.
+fn last_record(since: Option<SystemTime>) -> Option<String> {
     let folder = Path::new(paths::STATE_INIT).join("pstore");
     let newest = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).max()?;
     if since.is_some_and(|since| {
@@ -160,10 +162,14 @@ fn last_words(since: Option<SystemTime>) -> Option<String> {
     let len = file.metadata().ok()?.len().min(MAX_RECORD);
     let mut bytes = vec![0; usize::try_from(len).ok()?];
     file.read_exact_at(&mut bytes, 0).ok()?;
-    let text: String =
-        String::from_utf8_lossy(&bytes).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let from = text.ceil_char_boundary(text.len().saturating_sub(TAIL.min(MAX_REASON)));
-    text.get(from..).map(|text| text.trim().to_owned())
+    Some(String::from_utf8_lossy(&bytes).chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
+}
+
+/// What a crash record tells. Where this disk's copy does not verify, it says nothing of the release.
+fn panic(record: &str) -> (Class, String) {
+    let class = if record.contains(ROTTEN) { Class::Stage1 } else { Class::Panic };
+    let from = record.ceil_char_boundary(record.len().saturating_sub(TAIL.min(MAX_REASON)));
+    (class, record.get(from..).unwrap_or_default().trim().to_owned())
 }
 
 /// What a good boot sees to: PID 1 knows that it is one, the firmware has its options, and they a fallback;
@@ -225,4 +231,22 @@ pub(super) fn note_sure() {
 /// Whether the clock was set in this boot.
 pub(super) fn sure() -> Sure {
     if marker("clock-set").exists() { Sure::Yes } else { Sure::No }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_over_a_rotten_block_is_not_the_releases_fault() {
+        let trace = "CPU: 0 UID: 0 PID: 1 ".repeat(40);
+        for (panic_is, want) in [
+            ("dm-verity device corrupted", Class::Stage1),
+            ("dm-verity device has I/O error", Class::Stage1),
+            ("Attempted to kill init! exitcode=0x00000100", Class::Panic),
+        ] {
+            let (class, words) = panic(&format!("<0>Kernel panic - not syncing: {panic_is} {trace}"));
+            assert_eq!((class, words.len() <= TAIL), (want, true), "{panic_is}");
+        }
+    }
 }
