@@ -60,6 +60,9 @@ impl Default for Lifetimes {
     }
 }
 
+/// What ends within this is told of, in seconds: whoever has the keys may be on holiday.
+const SOON: u64 = 30 * DAY;
+
 /// A repository in a folder.
 #[derive(Debug)]
 pub struct Repo {
@@ -180,6 +183,14 @@ impl Repo {
     /// The files that it offers.
     pub fn targets(&self) -> HashMap<TargetName, Target> {
         self.current.as_ref().map(|current| current.targets.role().targets.clone()).unwrap_or_default()
+    }
+
+    /// What a machine will no longer believe soon, unless somebody with keys that are offline signs it anew: a role, and its end.
+    pub fn ends_soon(&self, now: Time) -> Vec<(&'static str, jiff::Timestamp)> {
+        let root = self.roots.last().map(|root| ("root", root.signed.expires));
+        let targets = self.current.as_ref().map(|current| ("targets", current.targets.role().expires));
+        let soon = expires(now, SOON);
+        root.into_iter().chain(targets).filter(|(_, end)| *end <= soon).collect()
     }
 
     /// Where a file is that it offers.

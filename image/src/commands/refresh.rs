@@ -41,19 +41,31 @@ impl Place {
 /// Arguments of `coracle refresh`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example, twice a day:
+Examples, twice a day; and where nothing is published for three months:
   coracle refresh --repo repo --keys online --passphrase-file /run/credentials/passphrase
+  coracle refresh --repo repo --keys online --keys /mnt/offline/keys --targets
 
-Needs the keys of snapshot and timestamp alone. A timestamp is good for two days, a snapshot for fourteen.")]
+Needs the keys of snapshot and timestamp alone. A timestamp is good for two days, a snapshot for fourteen. Says when root or
+targets end within thirty days.")]
 pub struct Args {
     #[command(flatten)]
     place: Place,
+    /// Sign the list of targets anew, too: it is good for ninety days. Needs its key.
+    #[arg(long)]
+    targets: bool,
 }
 
 /// Says anew that the repository is still what it was.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let mut repo = Repo::open(&args.place.repo)?;
-    said(repo.commit(Change::default(), &mut args.place.keyring()?, Lifetimes::default(), now()?)?)
+    let (mut repo, now) = (Repo::open(&args.place.repo)?, now()?);
+    let change = Change { targets: args.targets.then(|| repo.targets()), ..Change::default() };
+    let versions = repo.commit(change, &mut args.place.keyring()?, Lifetimes::default(), now)?;
+    for (role, end) in repo.ends_soon(now) {
+        let cure =
+            if role == "root" { "coracle keys update" } else { "coracle refresh --targets, or a release," };
+        writeln!(std::io::stderr(), "warning: {role} ends at {end}: {cure} signs it anew")?;
+    }
+    said(versions)
 }
 
 /// Says which versions there are now.

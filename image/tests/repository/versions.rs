@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+
+use coracle_image::repository::Repo;
+use coracle_rollout::Time;
 
 use crate::place::Place;
 
@@ -42,6 +45,23 @@ fn a_life_of_a_repository() {
     both(&place, &["refresh"], "root 6 timestamp 6 snapshot 3 targets 2");
     both(&place, &["keys", "update"], "root 7 timestamp 6 snapshot 3 targets 2");
     assert_eq!(fs::read_dir(place.path("repo")).unwrap().count(), 2, "something was left behind");
+}
+
+#[test]
+fn what_is_signed_offline_is_asked_for_before_it_ends() {
+    let place = Place::new();
+    let ends = |days: u64| {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let now = Time::from_unix(since.as_secs() + days * 86_400);
+        let repo = Repo::open(&place.path("repo")).unwrap();
+        repo.ends_soon(now).into_iter().map(|(role, _)| role).collect::<Vec<_>>()
+    };
+    assert_eq!((ends(59), ends(61)), (vec![], vec!["targets"]));
+    assert_eq!(ends(336), ["root", "targets"]);
+    keep_only(&place, "online", &["snapshot-1", "timestamp-1"]);
+    let said = place.fails(&["refresh", "--targets", "--keys", "online"]);
+    assert!(said.contains("targets: 0 of 1 keys are here"), "{said}");
+    both(&place, &["refresh", "--targets"], "root 1 timestamp 2 snapshot 2 targets 2");
 }
 
 #[test]
