@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use coracle_rollout::operator::Answer;
-pub use coracle_rollout::operator::{Report, Request};
+pub use coracle_rollout::operator::{Report, Request, Traffic};
 
 use crate::{Deadline, Error, Machine};
 

@@ -33,7 +33,7 @@ use coracle_log::{Chain, error, info, warning};
 use coracle_rollout::machine::{
     Act, Aside, Config, Context, Entry, Event, Journal, State, Trouble, Way, Workloads, step,
 };
-use coracle_rollout::operator::{Answer, Repository, Request};
+use coracle_rollout::operator::{Answer, Repository, Request, Traffic};
 use coracle_rollout::poll::Poll;
 use coracle_rollout::{System, Time};
 
@@ -136,6 +136,8 @@ struct Agent {
     health: Option<String>,
     trouble: Option<Trouble>,
     repository: Repository,
+    /// Of the last update.
+    traffic: Traffic,
 }
 
 impl Agent {
@@ -158,6 +160,7 @@ impl Agent {
             to,
         };
         let (kept, journal) = facts::journal(&state.folder())?;
+        let traffic = report::kept_traffic(&state.folder());
         let sure = facts::sure();
         let now = poller.time(clock(&tools.settings, sure));
         let found = facts::gather(&tools, &journal, now)?;
@@ -203,6 +206,7 @@ impl Agent {
             health: None,
             trouble: None,
             repository: Repository::default(),
+            traffic,
         })
     }
 
@@ -427,6 +431,9 @@ impl Agent {
         }
         let is_proved = self.journal.state.is_on_trial() && !next.state.is_on_trial();
         self.journal = next;
+        if matches!(self.journal.state, State::Staged { .. }) {
+            self.keep_traffic();
+        }
         if is_proved && let Err(error) = self.state.keep() {
             // The next start of a good system does it.
             warning!("state not kept error=\"{}\"", Chain(&error));

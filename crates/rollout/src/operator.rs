@@ -103,7 +103,7 @@ pub struct Report {
     pub denied: Vec<Denial>,
     /// The repository.
     pub repository: Repository,
-    /// What was fetched for the update under way, or the last one since the agent started.
+    /// What was fetched for the update under way, or the last one.
     pub traffic: Traffic,
     /// Whether this boot's health gates hold, and the first that does not.
     pub health: Option<String>,

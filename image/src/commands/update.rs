@@ -126,7 +126,8 @@ fn shown(report: &Report) -> String {
     }
     let traffic = report.traffic;
     if traffic.full > 0 {
-        line("fetched", format!("{} of {} bytes", traffic.fetched, traffic.full));
+        let saved = traffic.full.saturating_sub(traffic.fetched);
+        line("fetched", format!("{} of {} bytes, {saved} saved", traffic.fetched, traffic.full));
     }
     let repository = &report.repository;
     line("repository", repository.address.clone());

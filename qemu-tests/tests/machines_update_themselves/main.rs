@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use coracle_layout::OsVersion;
 use coracle_qemu_tests::machine::Reset;
-use coracle_qemu_tests::operator::{Operator, Report, Request};
+use coracle_qemu_tests::operator::{Operator, Report, Request, Traffic};
 use coracle_qemu_tests::releases::{Changes, Repository};
 use coracle_qemu_tests::sample::Sample;
 use coracle_qemu_tests::{Config, Deadline, Error, Exit, Machine, Specimen, http, image};
@@ -96,6 +96,8 @@ fn a_release_is_taken_over_tls_proves_itself_and_is_kept() -> Result<(), Error> 
     let bytes: u64 =
         fetched.iter().map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum();
     assert!(bytes <= FETCHED, "{fetched:#?}");
+    let Traffic { fetched, full } = report.traffic;
+    assert!((1..=FETCHED).contains(&fetched) && full > 6 * FETCHED, "told: {fetched} of {full} bytes");
     let answer = http::get(machine.forwarded(8080)?, "/", Deadline::seconds(BOOT))?;
     assert_eq!(answer.status, 200);
     assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);

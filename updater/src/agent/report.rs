@@ -1,11 +1,17 @@
 //! What the agent tells an operator.
 
-use std::fs;
+use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::{fs, io};
 
+use coracle_log::warning;
 use coracle_rollout::operator::{Report, Traffic};
 
 use super::{Agent, Sure};
+use crate::keep::{Kept, Store};
+
+/// The file of the last update's bytes.
+const TRAFFIC: &str = "traffic";
 
 impl Agent {
     /// How things stand.
@@ -15,7 +21,6 @@ impl Agent {
         let (state, memory) = (&self.journal.state, &self.journal.memory);
         let status = state.status(&ctx);
         let running = self.tools.machine.running;
-        let full = state.job().and_then(|job| job.offer());
         Report {
             running: running.system,
             slot: running.slot.to_string(),
@@ -30,16 +35,39 @@ impl Agent {
             orders: memory.orders,
             denied: memory.deny.iter().cloned().collect(),
             repository: self.repository.clone(),
-            traffic: Traffic {
-                fetched: self.tools.fetched.load(Ordering::Relaxed),
-                full: full.map_or(0, |offer| offer.full.root.bytes + offer.full.uki.bytes),
-            },
+            traffic: self.traffic_now().unwrap_or(self.traffic),
             health: self.health.clone(),
             peak_memory: peak_memory(&fs::read_to_string("/proc/self/status").unwrap_or_default()),
             time: now,
             time_is_sure: self.sure == Sure::Yes && !self.tools.settings.time_servers.is_empty(),
         }
     }
+
+    /// That of the update under way.
+    pub(super) fn traffic_now(&self) -> Option<Traffic> {
+        let full = &self.journal.state.job()?.offer()?.full;
+        Some(Traffic {
+            fetched: self.tools.fetched.load(Ordering::Relaxed),
+            full: full.root.bytes.saturating_add(full.uki.bytes),
+        })
+    }
+
+    /// Keeps it over the reboot: afterwards it is the last one's.
+    pub(super) fn keep_traffic(&mut self) {
+        let Some(traffic) = self.traffic_now() else { return };
+        self.traffic = traffic;
+        let bytes = serde_json::to_vec(&traffic).map_err(io::Error::from);
+        let kept = bytes.and_then(|bytes| Kept::open(&self.state.folder(), TRAFFIC, 4096)?.save(&bytes));
+        if let Err(error) = kept {
+            warning!("traffic not kept error=\"{error}\"");
+        }
+    }
+}
+
+/// That of the last update: nothing, where there was none, or none that can be read.
+pub(super) fn kept_traffic(folder: &Path) -> Traffic {
+    let bytes = Kept::open(folder, TRAFFIC, 4096).and_then(|kept| kept.load()).ok().flatten();
+    bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
 /// `VmHWM` of `/proc/PID/status` (proc(5)), in bytes.
