@@ -5,6 +5,7 @@ mod commands;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use coracle_image::publish::Pause;
 
 /// Makes operating system images from recipes.
 #[derive(Debug, Parser)]
@@ -38,6 +39,10 @@ enum Command {
     Publish(Box<commands::publish::Args>),
     /// Recall a release.
     Withdraw(commands::withdraw::Args),
+    /// Have no machine of a channel begin with a release, or reboot for one.
+    Pause(commands::pause::Args),
+    /// End that.
+    Resume(commands::pause::Args),
     /// Ask a machine about its update, or order it.
     Update(commands::update::Args),
     /// Copy a repository, verified as a machine verifies it.
@@ -69,6 +74,8 @@ fn main() -> ExitCode {
         Command::Refresh(args) => commands::refresh::run(&args),
         Command::Publish(args) => commands::publish::run(&args),
         Command::Withdraw(args) => commands::withdraw::run(&args),
+        Command::Pause(args) => commands::pause::run(&args, Pause::On),
+        Command::Resume(args) => commands::pause::run(&args, Pause::Off),
         Command::Update(args) => commands::update::run(&args),
         Command::Mirror(args) => commands::mirror::run(&args),
         Command::Bundle(args) => commands::bundle::run(&args),

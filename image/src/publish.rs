@@ -1,4 +1,4 @@
-//! `coracle publish` and `coracle withdraw`: what a channel offers.
+//! `coracle publish`, `withdraw`, `pause` and `resume`: what a channel offers.
 //!
 //! | step | from | to |
 //! |---|---|---|
@@ -17,10 +17,11 @@ mod ops;
 mod release;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use coracle_layout::OsVersion;
-use coracle_rollout::{Epoch, Line, Time, label::Label, manifest::Delta, waves::Waves};
+use coracle_rollout::manifest::{Delta, Manifest};
+use coracle_rollout::{Epoch, Line, Time, label::Label, waves::Waves};
 use coracle_trust::Versions;
 
 use crate::keys::Keyring;
@@ -59,6 +60,15 @@ pub struct Terms {
     pub notes: Option<String>,
     /// Who gets it when; absent: everybody at once.
     pub waves: Option<Waves>,
+}
+
+/// Whether a channel is paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// Nothing is begun, and no machine reboots for an update.
+    On,
+    /// All goes on.
+    Off,
 }
 
 /// What can go wrong.
@@ -138,6 +148,12 @@ pub enum Error {
         channel: Label,
         /// The version.
         version: OsVersion,
+    },
+    /// There is no channel of that name.
+    #[error("there is no channel {channel}")]
+    NoChannel {
+        /// The name.
+        channel: Label,
     },
     /// A name that cannot be used.
     #[error("{name:?} cannot be the name of a file in a repository")]
@@ -231,28 +247,58 @@ pub fn publish(
 
 /// Recalls a version in every manifest of a channel that has it: no machine installs it any more, none boots it where it is staged.
 pub fn withdraw(
-    repo: &std::path::Path,
+    repo: &Path,
     channel: &Label,
     version: OsVersion,
     keyring: &mut Keyring,
     now: Time,
+) -> Result<Versions, Error> {
+    let missing = || Error::NotThere { channel: channel.clone(), version };
+    change(repo, channel, keyring, now, missing, |manifest| {
+        let has_it = manifest.releases.iter().any(|release| release.version == version);
+        if has_it && !manifest.recalled.contains(&version) {
+            manifest.recalled.push(version);
+        }
+        has_it
+    })
+}
+
+/// Whether machines may begin with a release of a channel, or reboot for one.
+pub fn pause(
+    repo: &Path,
+    channel: &Label,
+    pause: Pause,
+    keyring: &mut Keyring,
+    now: Time,
+) -> Result<Versions, Error> {
+    let missing = || Error::NoChannel { channel: channel.clone() };
+    change(repo, channel, keyring, now, missing, |manifest| {
+        manifest.paused = pause == Pause::On;
+        true
+    })
+}
+
+/// Changes every manifest of a channel that `apply` says it is about.
+fn change(
+    repo: &Path,
+    channel: &Label,
+    keyring: &mut Keyring,
+    now: Time,
+    missing: impl FnOnce() -> Error,
+    apply: impl Fn(&mut Manifest) -> bool,
 ) -> Result<Versions, Error> {
     let mut repo = Repo::open(repo)?;
     let scratch = repo.scratch()?;
     let mut targets = repo.targets();
     let mut found = false;
     for mut manifest in manifest::all(&repo)? {
-        if manifest.channel == *channel && manifest.releases.iter().any(|release| release.version == version)
-        {
+        if manifest.channel == *channel && apply(&mut manifest) {
             found = true;
-            if !manifest.recalled.contains(&version) {
-                manifest.recalled.push(version);
-            }
             manifest::put(&repo, scratch.path(), &manifest, &mut targets)?;
         }
     }
     if !found {
-        return Err(Error::NotThere { channel: channel.clone(), version });
+        return Err(missing());
     }
     drop(scratch);
     Ok(repo.commit(Change { root: None, targets: Some(targets) }, keyring, Lifetimes::default(), now)?)

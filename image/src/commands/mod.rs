@@ -10,6 +10,7 @@ pub mod mirror;
 pub mod new;
 pub mod pack;
 pub mod pack_kernel;
+pub mod pause;
 pub mod publish;
 pub mod refresh;
 pub mod run;

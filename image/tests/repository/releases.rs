@@ -305,6 +305,18 @@ fn withdrawn() {
 }
 
 #[test]
+fn paused_until_it_is_resumed() {
+    let place = Place::new();
+    build(&place, "1.0.0");
+    publish(&place, "1.0.0", &[]);
+    for (word, want) in [("pause", true), ("pause", true), ("resume", false)] {
+        place.ok(&[word, "--channel", "stable"]);
+        assert_eq!(machine(&place).manifest.paused, want, "{word}");
+    }
+    assert!(place.fails(&["pause", "--channel", "beta"]).contains("there is no channel beta"));
+}
+
+#[test]
 fn killed_while_it_publishes_it_verifies_and_goes_on() {
     let place = Place::new();
     for version in ["1.0.0", "1.1.0"] {
