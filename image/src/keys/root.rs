@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
+use std::str::FromStr;
 
 use tough::schema::{RoleKeys, RoleType, Root, Signed};
 
@@ -11,16 +12,51 @@ use super::signer::Signer;
 
 /// The version of the specification that is followed.
 pub const SPEC: &str = "1.0.31";
-/// How many keys each role has at first, and how many must sign.
-const FIRST: [(RoleType, usize, u64); 4] = [
-    (RoleType::Root, 3, 2),
-    (RoleType::Targets, 1, 1),
-    (RoleType::Snapshot, 1, 1),
-    (RoleType::Timestamp, 1, 1),
-];
+/// More keys of a role than anybody carries to one place.
+const MOST: usize = 16;
+
+/// How many of a role's keys must sign: `2/3`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quorum {
+    threshold: NonZeroU64,
+    keys: usize,
+}
+
+impl Quorum {
+    /// The role's only key.
+    pub const ONE: Self = Self { threshold: NonZeroU64::MIN, keys: 1 };
+}
+
+/// A quorum that is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a quorum is M/N: M of N keys sign, at least one, at most {MOST}")]
+pub struct NoQuorum;
+
+impl FromStr for Quorum {
+    type Err = NoQuorum;
+
+    fn from_str(text: &str) -> Result<Self, NoQuorum> {
+        let (threshold, keys) = text.split_once('/').ok_or(NoQuorum)?;
+        let (threshold, keys) =
+            (threshold.parse().map_err(|_| NoQuorum)?, keys.parse().map_err(|_| NoQuorum)?);
+        let quorum = Self { threshold, keys };
+        if keys <= MOST && threshold.get() <= keys as u64 { Ok(quorum) } else { Err(NoQuorum) }
+    }
+}
 
 /// The first root of a repository. Keys that are in the folder are taken; what is missing is made.
-pub fn first(keyring: &mut Keyring, expires: jiff::Timestamp) -> Result<Signed<Root>, Error> {
+pub fn first(
+    keyring: &mut Keyring,
+    root_keys: Quorum,
+    targets_keys: Quorum,
+    expires: jiff::Timestamp,
+) -> Result<Signed<Root>, Error> {
+    let roles = [
+        (RoleType::Root, root_keys),
+        (RoleType::Targets, targets_keys),
+        (RoleType::Snapshot, Quorum::ONE),
+        (RoleType::Timestamp, Quorum::ONE),
+    ];
     let mut root = Root {
         spec_version: SPEC.to_owned(),
         consistent_snapshot: true,
@@ -31,7 +67,7 @@ pub fn first(keyring: &mut Keyring, expires: jiff::Timestamp) -> Result<Signed<R
         _extra: HashMap::new(),
     };
     let mut root_signers = Vec::new();
-    for (role, count, threshold) in FIRST {
+    for (role, Quorum { threshold, keys: count }) in roles {
         let (mut signers, notes) = keyring.signers(role)?;
         if !notes.is_empty() {
             return Err(Error::TooFew { role, have: signers.len(), need: count as u64, notes });
@@ -41,7 +77,6 @@ pub fn first(keyring: &mut Keyring, expires: jiff::Timestamp) -> Result<Signed<R
                 signers.push(keyring.make(&format!("{role}-{number}"))?);
             }
         }
-        let threshold = NonZeroU64::new(threshold).unwrap_or(NonZeroU64::MIN);
         list(&mut root, role, threshold, &signers)?;
         if role == RoleType::Root {
             root_signers = signers;

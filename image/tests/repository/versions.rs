@@ -65,6 +65,25 @@ fn what_is_signed_offline_is_asked_for_before_it_ends() {
 }
 
 #[test]
+fn as_many_keys_sign_as_were_asked_for() {
+    let place = Place::empty();
+    place.ok(&["keys", "init", "--root", "1/2", "--targets", "2/3"]);
+    place.python_tuf();
+    keep_only(&place, "one", &["targets-2", "snapshot-1", "timestamp-1"]);
+    let said = place.fails(&["refresh", "--targets", "--keys", "one"]);
+    assert!(said.contains("targets: 1 of 2 keys are here"), "{said}");
+    keep_only(&place, "other", &["targets-3"]);
+    let both_of_them = ["refresh", "--targets", "--keys", "one", "--keys", "other"];
+    both(&place, &both_of_them, "root 1 timestamp 2 snapshot 2 targets 2");
+    keep_only(&place, "root", &["root-2"]);
+    both(&place, &["keys", "update", "--keys", "root"], "root 2 timestamp 2 snapshot 2 targets 2");
+    for quorum in ["0/1", "2/1", "1/17", "2", "a/b"] {
+        let refused = place.run(&["keys", "init", "--targets", quorum]);
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("a quorum is M/N"), "{quorum}");
+    }
+}
+
+#[test]
 fn each_place_needs_its_own_keys_alone() {
     let place = Place::new();
     keep_only(&place, "online", &["snapshot-1", "timestamp-1"]);
