@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::time::Duration;
 
-use coracle_gpt::{SectorSize, check_both};
+use coracle_gpt::{SectorSize, Table, check_both};
 use coracle_layout::partition::Partition;
 use coracle_qemu_tests::crash::{self, State};
 use coracle_qemu_tests::disk::Disk;
+use coracle_qemu_tests::overlay::Overlay;
 use coracle_qemu_tests::recording::Recording;
 use coracle_qemu_tests::sample::Sample;
 use coracle_qemu_tests::writes::Event;
@@ -17,6 +18,8 @@ const BOOT: u64 = 180;
 const GROWTH: u64 = 300 << 20;
 /// How long a run of some cases may go on.
 const BUDGET: Duration = Duration::from_secs(150);
+/// How often what is missing and what is torn is drawn for the table.
+const DRAWS: u64 = 12;
 
 #[test]
 fn every_cut_is_survived() -> Result<(), Error> {
@@ -32,6 +35,36 @@ fn every_cut_is_survived() -> Result<(), Error> {
     let states = crash::states(&events, &base, sample.seed()).unwrap();
     let cases = states.into_iter().map(|state| (state.name(), state)).collect();
     sample.run(cases, |state| survives(state, &events, &fresh))?.expect_success();
+    Ok(())
+}
+
+/// The same states and many more of their kind, by the partition table alone, which is what a boot finds the others by: it is there, and
+/// each partition is where it was. The last one may have grown.
+#[test]
+fn every_cut_leaves_a_table() -> Result<(), Error> {
+    let fresh = Specimen::new("test")?;
+    fresh.disk()?.resize(len(&fresh) + GROWTH)?;
+    let recording = Recording::of("first-boot", &fresh, first_boot)?;
+    let (events, base) = (recording.events()?, File::open(fresh.path()).unwrap());
+    let places = |table: &Table| -> Vec<_> {
+        let places =
+            table.partitions().iter().map(|partition| (partition.label.clone(), partition.first_lba));
+        places.collect()
+    };
+    let want = places(fresh.disk()?.table());
+    let mut count = 0;
+    for draw in 0..DRAWS {
+        for state in crash::states(&events, &base, draw).unwrap() {
+            let writes = state.writes(&events).map(|(_, offset, bytes)| (offset, bytes));
+            let disk = Overlay::new(&base, writes);
+            let table = Table::read(&mut disk.window(0..len(&fresh)), len(&fresh), SectorSize::B512);
+            let (table, _) = table.unwrap_or_else(|error| panic!("{state}: {error}"));
+            assert_eq!(places(&table), want, "{state}");
+            count += 1;
+        }
+    }
+    println!("{count} states");
+    assert!(count >= 2000, "{count} are few");
     Ok(())
 }
 

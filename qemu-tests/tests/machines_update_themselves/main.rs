@@ -148,6 +148,7 @@ fn a_bad_release_is_left_whichever_way_it_is_bad() -> Result<(), Error> {
         Way { name: "loses both slots", proof: trouble::loses_both_slots },
         Way { name: "is cut short", proof: trouble::is_cut_short },
         Way { name: "meets a full ESP", proof: trouble::meets_a_full_esp },
+        Way { name: "meets a full state partition", proof: trouble::meets_a_full_state_partition },
         Way { name: "meets a disk that fails", proof: trouble::meets_a_disk_that_fails },
         Way { name: "meets a clock that is years off", proof: trouble::meets_a_clock_that_is_years_off },
     ];

@@ -101,6 +101,31 @@ pub fn meets_a_full_esp() -> Result<(), Error> {
     Ok(())
 }
 
+/// A workload has filled the state partition: that is said, before anything is changed. With the next boot its layer is gone.
+pub fn meets_a_full_state_partition() -> Result<(), Error> {
+    let (_repository, specimen) = offered(&Changes::none())?;
+    let mut machine = start(&specimen)?;
+    let operator = Operator::of(&machine);
+    operator.ask(Request::Hold)?;
+    machine.wait_for("confined: payload: serving", Deadline::seconds(BOOT))?;
+    let full = "/write?path=/filler&bytes=1099511627776";
+    let answer = http::get(machine.forwarded(8080)?, full, Deadline::seconds(BOOT))?;
+    assert!(answer.text().contains("No space left"), "{}", answer.text());
+    operator.ask(Request::Unhold)?;
+    operator.ask(Request::Apply)?;
+    let report = operator.wait_until(|report| report.trouble.is_some(), Deadline::seconds(BOOT))?;
+    assert_eq!((report.trouble, report.running.version), (Some(Trouble::StateFull), version("1.0.0")));
+    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
+    assert_eq!(entries(&specimen)?, ["coracle_1.0.0.efi"]);
+
+    let machine = start(&specimen)?;
+    let operator = Operator::of(&machine);
+    operator.ask(Request::Retry { version: None })?;
+    operator.ask(Request::Apply)?;
+    operator.wait_until(rests_at("1.1.0"), Deadline::seconds(BOOT))?;
+    Ok(())
+}
+
 /// The other slot has a sector that cannot be written: the machine says so, and runs on.
 pub fn meets_a_disk_that_fails() -> Result<(), Error> {
     let (_repository, specimen) = offered(&Changes::none())?;
