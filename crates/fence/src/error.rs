@@ -43,6 +43,20 @@ pub enum Error {
         #[source]
         source: Errno,
     },
+    /// The kernel did not take the eBPF program.
+    #[error("load a BPF program of {len} instructions; the verifier: {log:?}")]
+    LoadProgram {
+        /// Its length.
+        len: usize,
+        /// The verifier's words, bounded; empty if it was not asked.
+        log: String,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
+    /// The eBPF program was not attached to the cgroup.
+    #[error("attach a BPF program to a cgroup")]
+    AttachProgram(#[source] Errno),
     /// Signals kept their disposition or stayed blocked.
     #[error("reset signals")]
     Signals(#[source] Errno),
@@ -120,12 +134,14 @@ impl Error {
             | Self::Unshare { source, .. }
             | Self::Attributes { source, .. }
             | Self::Filter { source, .. }
+            | Self::LoadProgram { source, .. }
             | Self::Send { source, .. }
             | Self::Mapper { source, .. }
             | Self::ResizeExt4 { source, .. }
             | Self::ResizePartition { source, .. }
             | Self::Packet { source, .. }
             | Self::Watchdog { source, .. }
+            | Self::AttachProgram(source)
             | Self::Signals(source)
             | Self::SetUuid(source) => *source,
             Self::MapperText { .. } => Errno::INVAL,

@@ -6,13 +6,23 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{clone, mapper, mounts, partition, watchdog};
+use crate::{bpf, clone, mapper, mounts, partition, watchdog};
 
 #[test]
 fn numbers_and_sizes_are_those_of_the_headers() {
     let facts: &[(&str, u64)] = &[
         ("sizeof(struct clone_args)", size_of::<clone::Args>() as u64),
         ("CLONE_INTO_CGROUP", clone::INTO_CGROUP),
+        ("sizeof(struct bpf_insn)", size_of::<bpf::Insn>() as u64),
+        ("offsetof(union bpf_attr, log_buf)", offset_of!(bpf::Load, log_buf) as u64),
+        ("offsetof(union bpf_attr, prog_name)", offset_of!(bpf::Load, prog_name) as u64),
+        ("BPF_OBJ_NAME_LEN", 16),
+        ("offsetof(union bpf_attr, attach_flags)", offset_of!(bpf::Attach, attach_flags) as u64),
+        ("BPF_PROG_LOAD", bpf::PROG_LOAD as u64),
+        ("BPF_PROG_ATTACH", bpf::PROG_ATTACH as u64),
+        ("BPF_PROG_TYPE_CGROUP_DEVICE", bpf::TYPE_CGROUP_DEVICE.into()),
+        ("BPF_CGROUP_DEVICE", bpf::CGROUP_DEVICE.into()),
+        ("BPF_F_ALLOW_MULTI", bpf::ALLOW_MULTI.into()),
         ("sizeof(struct mount_attr)", size_of::<mounts::Attr>() as u64),
         ("MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC", 0xf),
         ("MOUNT_ATTR_NODEV", 4),
@@ -38,7 +48,7 @@ fn numbers_and_sizes_are_those_of_the_headers() {
         ("offsetof(struct sock_fprog, filter)", offset_of!(libc::sock_fprog, filter) as u64),
     ];
     let mut source = String::from("#include <stddef.h>\n");
-    for header in ["sched", "mount", "dm-ioctl", "fs", "blkpg", "watchdog", "filter", "if_packet"] {
+    for header in ["bpf", "sched", "mount", "dm-ioctl", "fs", "blkpg", "watchdog", "filter", "if_packet"] {
         source += &format!("#include <linux/{header}.h>\n");
     }
     for (expression, value) in facts {

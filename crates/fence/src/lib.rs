@@ -3,6 +3,7 @@
 //! * [`clone`]: a child with its own namespaces, in its cgroup, with a pidfd.
 //! * [`mounts`]: mount attributes, id-mapped mounts among them.
 //! * [`filter`]: installing a seccomp program.
+//! * [`bpf`]: the device filter of a cgroup.
 //! * `names`, for programs with a resolver of their own: the C library does not look names up.
 //! * `lean`, for static programs: what the C library brings along for messages alone is left out.
 //! * [`signals`]: every signal as a fresh program expects it, and any of them sent.
@@ -16,6 +17,7 @@
 
 #[cfg(feature = "test-allocator")]
 pub mod allocator;
+pub mod bpf;
 pub mod clone;
 mod error;
 pub mod exec;
