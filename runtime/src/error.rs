@@ -95,7 +95,7 @@ pub enum Error {
         nr: u32,
     },
     /// The program is longer than the kernel takes.
-    #[error("seccomp program of {len} instructions exceeds the limit of {limit}")]
+    #[error("filter program of {len} instructions exceeds the limit of {limit}")]
     ProgramTooLong {
         /// Its length.
         len: usize,
@@ -131,6 +131,9 @@ pub enum Error {
         /// How many bytes were read.
         len: usize,
     },
+    /// The cgroup has no device filter; a kernel without the facility is one reason.
+    #[error("device filter of a cgroup")]
+    Devices(#[source] coracle_fence::Error),
     /// A cgroup did not obey.
     #[error("cgroup: {file}")]
     Cgroup {

@@ -2,14 +2,16 @@
 //!
 //! * [`plan`]: the start plan, a bounded and typed description of one process, and its binary form.
 //! * [`seccomp`]: a compiler from allow-lists to classic BPF, and the default container profile.
+//! * [`devices`]: a compiler from device rules to eBPF, and the rules of every container.
 //! * [`mod@start`]: from a plan to a running process.
-//! * [`cgroup`]: the cgroup a container lives in, and its limits.
+//! * [`cgroup`]: the cgroup a container lives in, its limits and its devices.
 //! * [`exit`]: how a container ended.
 //! * [`userns`]: the user namespace, made beforehand.
 //!
-//! The first two are pure: values and bytes in, values and bytes out.
+//! The first three are pure: values and bytes in, values and bytes out.
 
 pub mod cgroup;
+pub mod devices;
 mod error;
 pub mod exit;
 pub mod plan;
