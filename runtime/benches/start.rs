@@ -56,7 +56,7 @@ fn main() {
     unmapped.user = UserNamespace::Host;
     let prepared = [&container.plan, &unmapped].map(|plan| prepare(plan).unwrap());
     let floor = Floor::new(&container);
-    let (parent, cgroup) = new_cgroup(&Limits::default());
+    let (parent, cgroup) = new_cgroup(&Limits::default(), container.plan.devices());
     let null = File::options().write(true).open("/dev/null").unwrap();
     let setting = Start { scratch: None, output: null.as_fd() };
 

@@ -1,4 +1,4 @@
-//! A container's cgroup: made with its limits, killed whole, asked how it ended.
+//! A container's cgroup: made with its limits and its device filter, killed whole, asked how it ended.
 //!
 //! <https://docs.kernel.org/admin-guide/cgroup-v2.html>. Everything goes through descriptors of folders in a cgroup2 mount; no
 //! path is looked up twice. The files are the kernel's own and answer at once.
@@ -9,6 +9,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
+use coracle_fence::bpf;
 use rustix::{
     fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat},
     io::{Errno, read, write},
@@ -16,6 +17,7 @@ use rustix::{
 
 use crate::{
     Error,
+    devices::{Devices, compile},
     plan::{Limits, Name},
 };
 
@@ -43,14 +45,25 @@ pub struct Cgroup {
 }
 
 impl Cgroup {
-    /// Makes a cgroup below `parent`; one that could not be limited is not left behind.
+    /// Makes a cgroup below `parent`; one that could not be filtered or limited is not left behind.
+    ///
+    /// The device filter stays for as long as the cgroup is there, and no process is in it before.
     ///
     /// No swap and death as a whole go with the memory controller: half a container is worse than none. `memory.high` stays
     /// open, as throttled reclaim is a slow death that nobody reports.
-    pub fn create(parent: BorrowedFd<'_>, name: &Name, limits: &Limits) -> Result<Self, Error> {
+    pub fn create(
+        parent: BorrowedFd<'_>,
+        name: &Name,
+        limits: &Limits,
+        devices: Devices<'_>,
+    ) -> Result<Self, Error> {
         let path = CString::new(name.as_str()).map_err(|_| Error::Nul)?;
         mkdirat(parent, &path, Mode::from_raw_mode(0o755)).map_err(failed("mkdir"))?;
-        let made = Self::open(parent, name).and_then(|made| made.limit(limits).map(|()| made));
+        let made = Self::open(parent, name).and_then(|made| {
+            made.filter(devices)?;
+            made.limit(limits)?;
+            Ok(made)
+        });
         if made.is_err() {
             // The first error is the one to report; an empty cgroup that stays is refused as existing next time.
             let _ = unlinkat(parent, &path, AtFlags::REMOVEDIR);
@@ -64,6 +77,12 @@ impl Cgroup {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let folder = openat(parent, &name, flags, Mode::empty()).map_err(failed("open"))?;
         Ok(Self { name, folder })
+    }
+
+    fn filter(&self, devices: Devices<'_>) -> Result<(), Error> {
+        let Devices::Only(rules) = devices else { return Ok(()) };
+        let program = bpf::load(&compile(rules)?).map_err(Error::Devices)?;
+        bpf::attach(program.as_fd(), self.as_fd()).map_err(Error::Devices)
     }
 
     fn limit(&self, limits: &Limits) -> Result<(), Error> {
@@ -180,7 +199,7 @@ mod tests {
         let parent = std::fs::File::open(folder.path()).unwrap();
         let name = Name::new("a").unwrap();
         let limits = Limits { memory: Some(1 << 20), ..Limits::default() };
-        let refused = Cgroup::create(parent.as_fd(), &name, &limits).unwrap_err();
+        let refused = Cgroup::create(parent.as_fd(), &name, &limits, Devices::Any).unwrap_err();
         assert_eq!(refused, Error::Cgroup { file: "memory.max", source: Errno::NOENT });
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
         let refused = delegate(parent.as_fd()).unwrap_err();

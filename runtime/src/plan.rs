@@ -8,7 +8,10 @@ pub mod value;
 
 use std::ffi::CString;
 
-use crate::seccomp::Insn;
+use crate::{
+    devices::{CONTAINER, Devices},
+    seccomp::Insn,
+};
 pub use value::{AbsPath, CapMask, CpuQuota, Hostname, IdRange, Name, OomScoreAdj, Signal, Weight};
 
 /// One process to start, with its root, its rights and its limits.
@@ -58,6 +61,17 @@ pub struct Plan {
     pub stop_signal: Signal,
     /// How long it may take to end before it is killed, in milliseconds.
     pub grace_ms: u32,
+}
+
+impl Plan {
+    /// Which devices it may use. A service of the host's has the host's `/dev`, and its capabilities alone say what of it.
+    #[must_use]
+    pub fn devices(&self) -> Devices<'static> {
+        match self.root {
+            Root::Host => Devices::Any,
+            Root::Image(_) => Devices::Only(CONTAINER),
+        }
+    }
 }
 
 /// Where the root filesystem comes from.

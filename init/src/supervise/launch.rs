@@ -188,7 +188,8 @@ impl Supervised {
             self.prepared = Some(prepare(&self.plan)?);
         }
         if self.cgroup.is_none() {
-            self.cgroup = Some(Cgroup::create(self.branch.as_fd(), &self.plan.name, &self.plan.limits)?);
+            let Plan { name, limits, .. } = &self.plan;
+            self.cgroup = Some(Cgroup::create(self.branch.as_fd(), name, limits, self.plan.devices())?);
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ use std::{
 
 use coracle_runtime::{
     cgroup::Cgroup,
+    devices::Devices,
     exit::Exit,
     plan::*,
     seccomp::{compile, container},
@@ -123,7 +124,7 @@ impl Container {
     }
 
     pub fn start(&self) -> Running {
-        Running::new(&ready(&self.plan), &self.plan.limits)
+        Running::new(&ready(&self.plan), new_cgroup(&self.plan.limits, self.plan.devices()))
     }
 
     /// A path in the image.
@@ -156,8 +157,8 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn new(prepared: &Prepared, limits: &Limits) -> Self {
-        let (parent, cgroup) = new_cgroup(limits);
+    /// Starts it in a cgroup, whose parent is told, too.
+    pub fn new(prepared: &Prepared, (parent, cgroup): (File, Cgroup)) -> Self {
         let (output, end) = pipe_with(PipeFlags::CLOEXEC).unwrap();
         let _alone = alone();
         let started = start(prepared, &cgroup, &Start { scratch: None, output: end.as_fd() }).unwrap();
@@ -226,12 +227,12 @@ pub fn cgroup_mount() -> PathBuf {
 }
 
 /// A cgroup of its own in this host's cgroup2 mount, and its parent.
-pub fn new_cgroup(limits: &Limits) -> (File, Cgroup) {
+pub fn new_cgroup(limits: &Limits, devices: Devices<'_>) -> (File, Cgroup) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let parent = File::open(cgroup_mount()).unwrap();
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = Name::new(&format!("coracle-{}-{number}", std::process::id())).unwrap();
-    let cgroup = Cgroup::create(parent.as_fd(), &name, limits).unwrap();
+    let cgroup = Cgroup::create(parent.as_fd(), &name, limits, devices).unwrap();
     (parent, cgroup)
 }
 

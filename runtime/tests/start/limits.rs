@@ -5,6 +5,7 @@ use std::{fs::File, io::Read, os::fd::AsFd};
 use coracle_runtime::{
     Error,
     cgroup::{Cgroup, delegate},
+    devices::Devices,
     exit::Exit,
     plan::*,
 };
@@ -29,7 +30,8 @@ fn controllers() -> bool {
 
 fn assert_refused(limits: &Limits, file: &'static str) {
     let parent = File::open(cgroup_mount()).unwrap();
-    let refused = Cgroup::create(parent.as_fd(), &Name::new("coracle-refused").unwrap(), limits).unwrap_err();
+    let name = Name::new("coracle-refused").unwrap();
+    let refused = Cgroup::create(parent.as_fd(), &name, limits, Devices::Any).unwrap_err();
     assert_eq!(refused, Error::Cgroup { file, source: Errno::NOENT });
     assert!(!cgroup_mount().join("coracle-refused").exists());
 }

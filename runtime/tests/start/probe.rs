@@ -21,6 +21,9 @@ fn act(verb: &str, object: &str) -> io::Result<String> {
     match verb {
         "cat" => fs::read_to_string(object),
         "ls" => names(object),
+        "open" => fs::File::open(object).map(|_| String::new()),
+        "await" => await_file(object),
+        "pty" => pty(object),
         "link" => Ok(fs::read_link(object)?.display().to_string()),
         "write" => fs::write(object, "x").map(|()| String::new()),
         "fill" => {
@@ -56,6 +59,27 @@ fn act(verb: &str, object: &str) -> io::Result<String> {
         "exit" => std::process::exit(object.parse().unwrap_or(0)),
         _ => Err(io::Error::from_raw_os_error(38)),
     }
+}
+
+/// Waits a minute for a file that somebody else makes.
+fn await_file(path: &str) -> io::Result<String> {
+    for _ in 0..6000 {
+        if fs::symlink_metadata(path).is_ok() {
+            return Ok(String::new());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Err(io::Error::from_raw_os_error(110))
+}
+
+/// Opens a pair of terminals by its multiplexer and gives what stands in their folder; then its other end, which is locked.
+fn pty(folder: &str) -> io::Result<String> {
+    let pair = fs::File::options().read(true).write(true).open(format!("{folder}/ptmx"))?;
+    let seen = names(folder)?;
+    let end =
+        fs::File::open(format!("{folder}/0")).map_or_else(|error| error.raw_os_error().unwrap_or(-1), |_| 0);
+    drop(pair);
+    Ok(format!("{seen}: {end}"))
 }
 
 fn names(folder: &str) -> io::Result<String> {

@@ -9,7 +9,7 @@ use std::{
 
 use coracle_runtime::{exit::Exit, plan::*, start::Report};
 
-use crate::harness::{Container, FIRST, Outcome, Running, alone, own, ready};
+use crate::harness::{Container, FIRST, Outcome, Running, alone, new_cgroup, own, ready};
 
 const NAMESPACES: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"];
 
@@ -270,7 +270,8 @@ fn one_preparation_starts_many_times() {
     let container = Container::new(&["write:/a", "exit:7"]);
     let prepared = ready(&container.plan);
     for _ in 0..3 {
-        let done = Running::new(&prepared, &container.plan.limits).finish();
+        let cgroup = new_cgroup(&container.plan.limits, container.plan.devices());
+        let done = Running::new(&prepared, cgroup).finish();
         assert_eq!((done.of("write:/a"), done.exit), ("", Exit::Code(7)));
     }
 }
