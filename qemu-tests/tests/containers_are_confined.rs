@@ -1,5 +1,6 @@
 //! What a container is given, unless its manifest asks for more: namespaces and users of its own, few capabilities, a
-//! filter, no new privileges, its limits, and nothing of the host to see or change.
+//! filter, no new privileges, its limits, and nothing of the host to see or change. A pod with every right opens none of the
+//! host's devices.
 
 use coracle_qemu_tests::{Deadline, Error, Exit, Machine, Specimen, http};
 use serde_json::Value;
@@ -75,6 +76,15 @@ fn a_container_sees_what_it_should() -> Result<(), Error> {
         assert_eq!(status, 507, "{path}: {body:?}");
     }
     assert_eq!(ask(confined, "/write?bytes=1000000&path=/written")?.0, 200, "its writable layer");
+
+    let disk = ask(free, "/read?path=/sys/class/block/vda/dev")?.1;
+    let (major, minor) =
+        disk.trim().split_once(':').unwrap_or_else(|| panic!("{disk:?} is no device number"));
+    let made = ask(free, &format!("/node?path=/dev/disk&major={major}&minor={minor}"))?;
+    assert_eq!(made, (200, "made\n".to_owned()), "every right to make a node");
+    let (status, why) = ask(free, "/read?path=/dev/disk")?;
+    assert!(status == 404 && why.contains("Operation not permitted"), "the host's disk: {status} {why:?}");
+    assert_eq!(ask(free, "/read?path=/dev/null")?, (200, String::new()));
     assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
     Ok(())
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use coracle_fence::clone::{Namespaces, spawn};
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, sync};
 
@@ -152,6 +153,11 @@ fn again() -> Command {
 /// The wall clock: a later process must read the same one.
 fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Makes a node of a block device.
+pub fn make_node(path: &str, major: u64, minor: u64) -> io::Result<()> {
+    Ok(mknod(path, SFlag::S_IFBLK, Mode::S_IRUSR | Mode::S_IWUSR, makedev(major, minor))?)
 }
 
 #[cfg(test)]

@@ -121,6 +121,12 @@ impl Server {
                 let bytes = request.number("bytes").unwrap_or(1 << 20);
                 now(faults::write_file(path, bytes).map(|()| b"written\n".to_vec()), 507)
             }
+            "/node" => {
+                let path = request.text("path").unwrap_or_default();
+                let number = |name| request.number(name).unwrap_or_default();
+                let made = faults::make_node(path, number("major"), number("minor"));
+                now(made.map(|()| b"made\n".to_vec()), 507)
+            }
             "/set" => {
                 let path = request.text("path").unwrap_or_default();
                 let value = request.text("value").unwrap_or_default();
