@@ -79,7 +79,7 @@ pub enum Devices<'a> {
     Only(&'a [Rule]),
 }
 
-/// What every container has, as container engines give it.
+/// What every container has, as container engines give it, but for the console: that is the host's, and no container has it in `/dev`.
 pub const CONTAINER: &[Rule] = &[
     // A node is but a name: package managers and image builders make them, and nobody opens one because of it.
     Rule { answer: Answer::Allow, kind: None, major: None, minor: None, access: Access::MKNOD },
@@ -89,9 +89,8 @@ pub const CONTAINER: &[Rule] = &[
     char(1, Some(7)),
     char(1, Some(8)),
     char(1, Some(9)),
-    // tty is the terminal that a process has already; console is for programs that log to it by name. It takes no orders.
+    // tty is the terminal that a process has already.
     char(5, Some(0)),
-    char(5, Some(1)),
     // ptmx and what it makes, the terminals below pts: the kernel finds only those of the container's own devpts.
     char(5, Some(2)),
     char(136, None),
