@@ -89,6 +89,31 @@ pub enum Error {
         /// Which.
         version: OsVersion,
     },
+    /// The kernel image is not as it was made.
+    #[error("{name} has rotted")]
+    Rotten {
+        /// Its file's name.
+        name: String,
+        /// How that is known.
+        source: coracle_uki::Unread,
+    },
+    /// The kernel image boots another root.
+    #[error("the command line of {name} names another root")]
+    OtherRoot {
+        /// Its file's name.
+        name: String,
+    },
+    /// Nothing on the partition could be copied.
+    #[error(
+        "neither the entry of version {version} nor the fallback is whole: somebody has to put the kernel image of this version \
+         back before the next boot"
+    )]
+    NoneWhole {
+        /// What runs.
+        version: OsVersion,
+        /// What is wrong with the entry.
+        source: Box<Error>,
+    },
     /// There is nothing in the file.
     #[error("{name} is empty")]
     Empty {

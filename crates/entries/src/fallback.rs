@@ -5,7 +5,7 @@
 //! [`replace`](mod@crate::replace): whenever the power goes it is the old copy or the new one, whole. Only while
 //! there was none yet, there may be none.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use coracle_layout::OsVersion;
 use coracle_uki::Assessment;
@@ -16,8 +16,8 @@ use crate::replace::{Change, Names};
 use crate::{Content, Error, Folder};
 
 const EFI: &str = "EFI";
-const FOLDER: Names = Names { file: "coracle", temporary: "coracle.new" };
-const FILE: Names = Names { file: "fallback.efi", temporary: "fallback.new" };
+const FOLDER: Names<'_> = Names { file: "coracle", temporary: "coracle.new" };
+const FILE: Names<'_> = Names { file: "fallback.efi", temporary: "fallback.new" };
 
 /// The fallback on a mounted EFI system partition. It has the same conditions as [`Folder`]: how the partition is mounted, one
 /// writer at a time, and that everything may be repeated.
@@ -33,19 +33,6 @@ impl Fallback {
     /// [`Error::File`].
     pub fn open(esp_root: &Path) -> Result<Self, Error> {
         Dir::open(&esp_root.join(EFI)).map(|efi| Self { efi })
-    }
-
-    /// Whether there is one. Its bytes are not read.
-    ///
-    /// # Errors
-    /// [`Error::File`].
-    pub fn is_there(&self) -> Result<bool, Error> {
-        let Some(folder) = self.efi.subfolder(FOLDER.file)? else { return Ok(false) };
-        match folder.open_file(FILE.file, OFlags::RDONLY) {
-            Ok(_) => Ok(true),
-            Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 
     /// What is there, read past every cache; `None` without a fallback.
@@ -68,10 +55,34 @@ impl Fallback {
     /// about the old copy, which then stays under the temporary name.
     pub fn replace(&self, entries: &Folder, version: OsVersion, content: &Content) -> Result<Change, Error> {
         let device = self.efi.device()?;
-        let from = blessed(&entries.dir, version)?;
-        let from = entries.dir.open_file(&from, OFlags::RDONLY)?;
+        self.replace_with(&entries.dir, version, content, |folder| folder.nothing_is_shared(&device))
+    }
+
+    pub(crate) fn replace_with(
+        &self,
+        entries: &Dir,
+        version: OsVersion,
+        content: &Content,
+        may_delete: impl Fn(&Dir) -> Result<(), Error>,
+    ) -> Result<Change, Error> {
+        let from = entries.open_file(&blessed(entries, version)?, OFlags::RDONLY)?;
         let folder = self.efi.subfolder_or_make(FOLDER)?;
-        folder.replace(FILE, content, from, || folder.nothing_is_shared(&device))
+        folder.replace(FILE, content, from, || may_delete(&folder))
+    }
+
+    /// The folder that it is in, and its name there; `None` without a fallback.
+    pub(crate) fn place(&self) -> Result<Option<(Dir, &'static str)>, Error> {
+        let Some(folder) = self.efi.subfolder(FOLDER.file)? else { return Ok(None) };
+        match folder.open_file(FILE.file, OFlags::RDONLY) {
+            Ok(_) => Ok(Some((folder, FILE.file))),
+            Err(Error::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The device of the filesystem, which is mounted as it has to be.
+    pub(crate) fn device(&self) -> Result<PathBuf, Error> {
+        self.efi.device()
     }
 }
 
@@ -106,11 +117,10 @@ mod tests {
         assert!(matches!(Fallback::open(esp.path()), Err(Error::File { operation: "open", .. })));
         std::fs::create_dir_all(esp.path().join("EFI/Linux")).unwrap();
         let fallback = Fallback::open(esp.path()).unwrap();
-        assert_eq!((fallback.digest().unwrap(), fallback.is_there().unwrap()), (None, false));
+        assert_eq!(fallback.digest().unwrap(), None);
         std::fs::create_dir(esp.path().join("EFI/coracle")).unwrap();
-        assert_eq!((fallback.digest().unwrap(), fallback.is_there().unwrap()), (None, false));
+        assert_eq!(fallback.digest().unwrap(), None);
         std::fs::write(esp.path().join("EFI/coracle/fallback.efi"), "uki").unwrap();
-        assert!(fallback.is_there().unwrap());
         assert_eq!(fallback.digest().unwrap().map(|content| content.len), Some(3));
     }
 

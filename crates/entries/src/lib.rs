@@ -14,10 +14,12 @@
 //! | [`mod@replace`] | how a file that keeps its name gets other bytes |
 //! | `subfolder` | how its folder comes |
 //! | [`fallback`] | the copy of a blessed entry that the firmware starts when all else fails |
+//! | [`copies`] | which of entry and fallback is whole, and makes the other anew |
 //! | [`loader`] | the boot manager's own two copies |
 //! | `mount` | how the partition has to be mounted |
 //! | `volume` | whether files share clusters |
 
+pub mod copies;
 mod dir;
 mod error;
 pub mod fallback;
@@ -31,6 +33,7 @@ pub mod stage;
 mod subfolder;
 mod volume;
 
+pub use copies::{Keep, Kept};
 pub use dir::{Entry, Listing};
 pub use error::Error;
 pub use fallback::Fallback;

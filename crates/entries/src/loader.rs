@@ -19,7 +19,7 @@ use crate::{Content, Error};
 
 const EFI: &str = "EFI";
 /// Folder and file of each copy, in the order in which they are replaced.
-const COPIES: [(Names, Names); 2] = [
+const COPIES: [(Names<'_>, Names<'_>); 2] = [
     (
         Names { file: "systemd", temporary: "systemd.new" },
         Names { file: "systemd-bootx64.efi", temporary: "systemd-bootx64.new" },

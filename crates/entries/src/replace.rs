@@ -34,9 +34,9 @@ const MAX_LEN: u64 = 256 << 20;
 
 /// The names of a file; the temporary one takes as many records.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Names {
-    pub file: &'static str,
-    pub temporary: &'static str,
+pub(crate) struct Names<'a> {
+    pub file: &'a str,
+    pub temporary: &'a str,
 }
 
 /// What became of a file.
@@ -52,7 +52,7 @@ impl Dir {
     /// Steps 1 to 8. `may_delete` says whether deleting a file could cost another its clusters, as the disk is then.
     pub(crate) fn replace(
         &self,
-        names: Names,
+        names: Names<'_>,
         content: &Content,
         from: impl Read,
         may_delete: impl Fn() -> Result<(), Error>,
@@ -112,7 +112,7 @@ impl Dir {
     }
 
     /// Whether all names stand in the first sector of the folder, in the middle of a renaming, too.
-    pub(crate) fn has_records(&self, names: Names, is_there: bool) -> Result<(), Error> {
+    pub(crate) fn has_records(&self, names: Names<'_>, is_there: bool) -> Result<(), Error> {
         let listing = self.list()?;
         let present = listing.others.iter().chain(listing.entries.iter().map(|entry| &entry.file));
         let present: usize = present.map(|name| records(name)).sum();
@@ -143,7 +143,7 @@ mod tests {
     use crate::dir::tests::{folder, names};
     use sha2::{Digest, Sha256};
 
-    const NAMES: Names = Names { file: "fallback.efi", temporary: "fallback.new" };
+    const NAMES: Names<'_> = Names { file: "fallback.efi", temporary: "fallback.new" };
 
     fn content(bytes: &[u8]) -> Content {
         Content { len: bytes.len() as u64, sha256: Sha256::digest(bytes).into() }

@@ -27,7 +27,7 @@ impl Dir {
     }
 
     /// Steps 1 to 3.
-    pub(crate) fn subfolder_or_make(&self, names: Names) -> Result<Self, Error> {
+    pub(crate) fn subfolder_or_make(&self, names: Names<'_>) -> Result<Self, Error> {
         let Names { file: name, temporary } = names;
         if let Some(dir) = self.subfolder(name)? {
             return Ok(dir);
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
     use crate::dir::tests::{folder, names};
 
-    const NAMES: Names = Names { file: "coracle", temporary: "coracle.new" };
+    const NAMES: Names<'_> = Names { file: "coracle", temporary: "coracle.new" };
 
     #[test]
     fn a_folder_is_made_once() {

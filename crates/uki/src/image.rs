@@ -1,6 +1,6 @@
 //! Reading a UKI back: its sections by name, without trusting a byte of it.
 
-use crate::checksum;
+use crate::checksum::{self, Damage};
 use crate::pe::{Error, Headers, bytes, u32_at};
 
 /// The certificate table's place among the data directories.
@@ -30,22 +30,6 @@ pub struct Uki<'a> {
     file: &'a [u8],
     stated: u32,
     checksum_at: usize,
-}
-
-/// What a file's own checksum says of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Checksum {
-    /// The file states none; the linker of a stub and some signing tools leave it out.
-    Absent,
-    /// The file is as when it was stated.
-    Matches,
-    /// A byte has changed since.
-    Differs {
-        /// The one that is stated.
-        stated: u32,
-        /// The one that the bytes have.
-        found: u32,
-    },
 }
 
 impl<'a> Uki<'a> {
@@ -87,13 +71,12 @@ impl<'a> Uki<'a> {
         self.sections.iter().find(|section| section.name == name).map(|section| section.data)
     }
 
-    /// Whether the file is as its own checksum says. Reads all of it. Anybody can make one: it speaks of damage, never of intent.
-    pub fn checksum(&self) -> Checksum {
-        match (self.stated, checksum::of(self.file, self.checksum_at)) {
-            (0, _) => Checksum::Absent,
-            (stated, found) if stated == found => Checksum::Matches,
-            (stated, found) => Checksum::Differs { stated, found },
-        }
+    /// Whether the file is as its own checksum says. Reads all of it.
+    ///
+    /// # Errors
+    /// [`Damage`].
+    pub fn is_whole(&self) -> Result<(), Damage> {
+        checksum::check(self.stated, checksum::of(self.file, self.checksum_at))
     }
 
     /// The unverified certificate table (the Secure Boot signature), if the file has one.
@@ -107,7 +90,9 @@ mod tests {
     use super::*;
     use crate::assemble::tests::{stub_file, three_sections};
     use crate::assemble::{Stub, assemble};
+    use crate::{Unread, check_whole};
     use proptest::prelude::*;
+    use std::io::Cursor;
 
     /// Where the synthetic stub's section table begins.
     const TABLE: usize = 0x40 + 24 + 240;
@@ -130,21 +115,25 @@ mod tests {
     #[test]
     fn a_changed_byte_anywhere_is_noticed() {
         let good = built();
-        assert_eq!(Uki::parse(&good).unwrap().checksum(), Checksum::Matches);
+        let read = |file: &[u8]| check_whole(&mut Cursor::new(file));
+        assert_eq!(Uki::parse(&good).unwrap().is_whole(), Ok(()));
+        assert!(read(&good).is_ok());
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 0x11;
             if let Ok(uki) = Uki::parse(&bad) {
-                assert!(
-                    matches!(uki.checksum(), Checksum::Differs { .. }),
-                    "byte {at}: {:?}",
-                    uki.checksum()
-                );
+                let whole = uki.is_whole();
+                assert!(matches!(whole, Err(Damage::Differs { .. })), "byte {at}: {whole:?}");
             }
+            assert!(read(&bad).is_err(), "byte {at}");
+        }
+        for len in 0..good.len() {
+            assert!(read(&good[..len]).is_err(), "{len} bytes");
         }
         let mut without = good;
         without[0x58 + 64..0x58 + 68].fill(0);
-        assert_eq!(Uki::parse(&without).unwrap().checksum(), Checksum::Absent);
+        assert_eq!(Uki::parse(&without).unwrap().is_whole(), Err(Damage::Unstated));
+        assert!(matches!(read(&without), Err(Unread::Damaged(Damage::Unstated))));
     }
 
     #[test]

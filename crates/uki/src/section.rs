@@ -1,14 +1,21 @@
-//! One section of a UKI that nobody wants to hold in memory.
+//! A UKI that nobody wants to hold in memory: one section of it, the root that it boots, whether it is whole.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 
-use crate::pe::{Error, Headers};
+use coracle_layout::{RootHash, cmdline, cmdline::Cmdline};
+
+use crate::checksum::{self, Damage, Sum};
+use crate::pe::{Error, Headers, u32_at};
 
 /// Headers are not longer: the stub's have 1 KiB.
 const MAX_HEAD: u64 = 16 << 10;
+/// The longest command line that is read; x86 takes 2048.
+const MAX_CMDLINE: usize = 64 << 10;
+/// So many bytes are summed at a time.
+const PIECE: u64 = 64 << 10;
 
-/// Why a section is not read.
+/// Why a file is not what is wanted.
 #[derive(Debug, thiserror::Error)]
 pub enum Unread {
     /// The file cannot be read.
@@ -17,6 +24,9 @@ pub enum Unread {
     /// It is not a UKI.
     #[error(transparent)]
     Uki(#[from] Error),
+    /// It was one.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
     /// The section is longer than wanted.
     #[error("section {name} has {len} bytes, more than {limit}")]
     TooLong {
@@ -35,11 +45,7 @@ pub enum Unread {
 /// # Errors
 /// [`Unread`].
 pub fn find_section(file: &mut (impl Read + Seek), name: &str) -> Result<Option<Range<u64>>, Unread> {
-    let len = usize::try_from(file.seek(SeekFrom::End(0))?).unwrap_or(usize::MAX);
-    file.rewind()?;
-    let mut head = Vec::new();
-    file.take(MAX_HEAD).read_to_end(&mut head)?;
-    let headers = Headers::parse_head(&head, len)?;
+    let (headers, _) = headers(file)?;
     let section = headers.sections.iter().find(|section| section.name == name);
     Ok(section.map(|section| section.data()).map(|data| data.start as u64..data.end as u64))
 }
@@ -64,11 +70,47 @@ pub fn read_section(
     Ok(Some(bytes))
 }
 
+/// The root that a UKI names on its command line. Reads what [`read_section`] does.
+///
+/// # Errors
+/// [`Unread`].
+pub fn root_of(file: &mut (impl Read + Seek)) -> Result<Option<RootHash>, Unread> {
+    let line = read_section(file, ".cmdline", MAX_CMDLINE)?.unwrap_or_default();
+    let line = str::from_utf8(&line).unwrap_or_default();
+    Ok(Cmdline::new(line.trim_end_matches('\0')).value(cmdline::ROOT_HASH).and_then(|hash| hash.parse().ok()))
+}
+
+/// Whether all of a file is as [`Uki::is_whole`](crate::Uki::is_whole) wants it. Reads all of it, in pieces.
+///
+/// # Errors
+/// [`Unread`].
+pub fn check_whole(file: &mut (impl Read + Seek)) -> Result<(), Unread> {
+    let (headers, stated) = headers(file)?;
+    file.rewind()?;
+    let (mut sum, mut piece) = (Sum::new(headers.checksum()), Vec::new());
+    while file.by_ref().take(PIECE).read_to_end(&mut piece)? > 0 {
+        sum.add(&piece);
+        piece.clear();
+    }
+    Ok(checksum::check(stated, sum.finish())?)
+}
+
+/// The headers, and the checksum that they state.
+fn headers(file: &mut (impl Read + Seek)) -> Result<(Headers, u32), Unread> {
+    let len = usize::try_from(file.seek(SeekFrom::End(0))?).unwrap_or(usize::MAX);
+    file.rewind()?;
+    let mut head = Vec::new();
+    file.take(MAX_HEAD).read_to_end(&mut head)?;
+    let headers = Headers::parse_head(&head, len)?;
+    let stated = u32_at(&head, headers.checksum(), "checksum")?;
+    Ok((headers, stated))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::assemble::tests::{stub_file, three_sections};
-    use crate::{Stub, assemble};
+    use crate::{Sections, Stub, assemble};
     use std::io::Cursor;
 
     #[test]
@@ -83,5 +125,15 @@ mod tests {
         assert!(matches!(read(&file, ".linux", 64), Err(Unread::TooLong { len: 1000, .. })));
         assert!(matches!(read(&file[..file.len() - 600], ".cmdline", 64), Err(Unread::Uki(_))));
         assert!(matches!(read(b"MZ", ".cmdline", 64), Err(Unread::Uki(_))));
+    }
+
+    #[test]
+    fn the_root_is_the_one_on_the_command_line() {
+        let (stub, root) = (stub_file(), RootHash::new([7; 32]));
+        for (line, want) in [(format!("quiet roothash={root}"), Some(root)), ("quiet".to_owned(), None)] {
+            let sections = Sections { cmdline: line.as_bytes(), ..three_sections() };
+            let file = assemble(&Stub::parse(&stub).unwrap(), &sections).unwrap();
+            assert_eq!(root_of(&mut Cursor::new(&file)).unwrap(), want, "{line}");
+        }
     }
 }

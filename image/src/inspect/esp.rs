@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use coracle_fat::read::{Image, Kind, Limits};
 use coracle_layout::RootHash;
 use coracle_layout::cmdline::{Cmdline, ROOT_HASH};
-use coracle_uki::{Checksum, EntryName, Uki};
+use coracle_uki::{EntryName, Uki};
 
 use super::payload;
 use super::report::{EntryFacts, Faults, chain};
@@ -147,20 +147,10 @@ fn entry(mut facts: EntryFacts, bytes: &[u8], faults: &mut Faults<'_>) -> EntryF
         wrong(".sbat: it does not begin with its own generation".into());
     }
     // It says that there is damage, not where.
-    if sound && let Err(what) = checksum(&uki) {
+    if sound && let Err(what) = uki.is_whole() {
         faults.add(format!("{path}: {what}"));
     }
     facts
-}
-
-fn checksum(uki: &Uki<'_>) -> Result<(), String> {
-    match uki.checksum() {
-        Checksum::Matches => Ok(()),
-        Checksum::Absent => Err("its header has no checksum".into()),
-        Checksum::Differs { stated, found } => {
-            Err(format!("its header says checksum {stated:#x}, its bytes have {found:#x}"))
-        }
-    }
 }
 
 fn text(bytes: &[u8]) -> Result<&str, String> {

@@ -3,12 +3,12 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use coracle_entries::{Change, Content, Fallback, Folder, Loader};
-use coracle_layout::{OsVersion, RootHash, cmdline, cmdline::Cmdline, partition::Partition, paths};
+use coracle_entries::{Change, Content, Fallback, Folder, Keep, Loader};
+use coracle_layout::{OsVersion, RootHash, partition::Partition, paths};
 use coracle_log::{Chain, info, warning};
 use coracle_rollout::System;
 use coracle_rollout::machine::{Entry, Other, Running};
-use coracle_uki::{Assessment, EntryName, read_section};
+use coracle_uki::{Assessment, EntryName};
 use rustix::fs::statvfs;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
@@ -17,13 +17,13 @@ use crate::image;
 
 /// What stays free, whatever is counted.
 const SPARE: u64 = 2 << 20;
-/// The longest command line that is read; x86 takes 2048.
-const MAX_CMDLINE: usize = 64 << 10;
 
 /// The mounted partition. Unmounted when it is dropped, so that its "dirty" mark is there only while it is written.
 #[derive(Debug)]
 pub(crate) struct Esp {
     at: PathBuf,
+    /// What runs.
+    root: RootHash,
 }
 
 impl Esp {
@@ -44,7 +44,7 @@ impl Esp {
             MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::NOATIME | access;
         mount(&node, &at, "vfat", flags, Some(c"umask=0077"))
             .map_err(|errno| Error::file("mount", &node)(errno.into()))?;
-        Ok(Self { at })
+        Ok(Self { at, root: machine.running.system.root })
     }
 
     /// The boot entries.
@@ -130,16 +130,7 @@ impl Esp {
 
     /// Makes what runs the fallback, if it is blessed and is not the fallback already.
     pub fn keep_fallback(&self, running: OsVersion) -> Result<(), Error> {
-        let fallback = Fallback::open(&self.at).map_err(Error::Entries)?;
-        let Some(path) = self.file_of(running)? else { return Ok(()) };
-        let file = File::open(&path).map_err(Error::file("open", &path))?;
-        let len = file.metadata().map_err(Error::file("look at", &path))?.len();
-        let sha256 = image::digest(&file).map_err(Error::file("read", &path))?;
-        let change = fallback.replace(&self.entries()?, running, &Content { len, sha256 });
-        if change.map_err(Error::Entries)? != Change::None {
-            info!("fallback of the firmware written version={running}");
-        }
-        Ok(())
+        self.keep(running, Keep::Running)
     }
 
     /// Makes both copies of the boot manager those of the image that runs.
@@ -153,12 +144,21 @@ impl Esp {
         Ok(())
     }
 
-    /// Makes what runs the fallback, where there is none yet.
+    /// Sees to it that what runs has a whole entry, and that there is a whole fallback.
     pub fn has_fallback(&self, running: OsVersion) -> Result<(), Error> {
-        match Fallback::open(&self.at).and_then(|fallback| fallback.is_there()).map_err(Error::Entries)? {
-            true => Ok(()),
-            false => self.keep_fallback(running),
+        self.keep(running, Keep::Whole)
+    }
+
+    fn keep(&self, running: OsVersion, keep: Keep) -> Result<(), Error> {
+        let fallback = Fallback::open(&self.at).map_err(Error::Entries)?;
+        let kept = fallback.keep(&self.entries()?, running, self.root, keep).map_err(Error::Entries)?;
+        if kept.entry != Change::None {
+            warning!("rotten boot entry made anew from the fallback version={running}");
         }
+        if kept.fallback != Change::None {
+            info!("fallback of the firmware written version={running}");
+        }
+        Ok(())
     }
 
     /// The root that an entry's file names on its command line.
@@ -174,10 +174,7 @@ impl Esp {
 /// The root that a UKI names on its command line.
 pub(crate) fn root_of(path: &Path) -> Result<Option<RootHash>, Error> {
     let mut file = File::open(path).map_err(Error::file("open", path))?;
-    let line = read_section(&mut file, ".cmdline", MAX_CMDLINE);
-    let line = line.map_err(|source| Error::Uki { path: path.to_owned(), source })?.unwrap_or_default();
-    let line = str::from_utf8(&line).unwrap_or_default();
-    Ok(Cmdline::new(line.trim_end_matches('\0')).value(cmdline::ROOT_HASH).and_then(|hash| hash.parse().ok()))
+    coracle_uki::root_of(&mut file).map_err(|source| Error::Uki { path: path.to_owned(), source })
 }
 
 pub(crate) fn standing(name: &EntryName) -> Entry {
