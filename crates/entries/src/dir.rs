@@ -9,6 +9,7 @@ use coracle_uki::{Assessment, EntryName};
 use rustix::fs::{AtFlags, CWD, Dir as Stream, FileType, Mode, OFlags, openat, statat};
 
 use crate::Error;
+use crate::remove::is_temporary;
 
 /// The file of an entry of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,22 @@ impl Listing {
         let mut entries = self.entries.iter().filter(|entry| entry.name.version() == version);
         let first = entries.next();
         if entries.next().is_some() { Err(Error::Twice { version }) } else { Ok(first) }
+    }
+
+    /// The names of all that is there.
+    pub(crate) fn files(self) -> Vec<String> {
+        self.entries.into_iter().map(|entry| entry.file).chain(self.others).collect()
+    }
+
+    /// The names of what is there once all is gone that we may remove: leftovers, and every entry but that of `running`, which comes
+    /// back if it is not there.
+    pub(crate) fn files_beside(self, running: OsVersion) -> Result<Vec<String>, Error> {
+        let own = match self.of(running)? {
+            Some(entry) => entry.file.clone(),
+            None => EntryName::new(running, None).map_err(Error::Name)?.to_string(),
+        };
+        let others = self.others.into_iter().filter(|name| !is_temporary(name));
+        Ok(std::iter::once(own).chain(others).collect())
     }
 
     /// Whether an entry of another version is there that the loader never gives up.

@@ -48,10 +48,16 @@ pub enum Error {
         free: u64,
     },
     /// With one more file the names would no longer stand in one sector.
-    #[error("the folder has {files} files already")]
+    #[error(
+        "{} has no place for one more file beside {}: somebody has to remove what is not Coracle's",
+        path.display(),
+        files.join(", ")
+    )]
     Crowded {
-        /// How many.
-        files: usize,
+        /// The folder.
+        path: PathBuf,
+        /// What is there.
+        files: Vec<String>,
     },
     /// The version has an entry.
     #[error("version {version} has an entry")]

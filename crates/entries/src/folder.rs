@@ -37,6 +37,14 @@ impl Folder {
         self.dir.list()
     }
 
+    /// Whether [`stage`](Self::stage) will have a place for one more name, once leftovers are gone and every entry but that of `running`.
+    ///
+    /// # Errors
+    /// [`Error::Crowded`], [`Error::Twice`].
+    pub fn has_place(&self, running: OsVersion) -> Result<(), Error> {
+        self.dir.has_place(self.dir.list()?.files_beside(running)?)
+    }
+
     /// Writes the entry of a version with three tries, without making it bootable; see [`stage`](crate::stage).
     ///
     /// # Errors

@@ -49,7 +49,7 @@ impl Dir {
 }
 
 /// Whether the name is that of an entry in the making.
-fn is_temporary(name: &str) -> bool {
+pub(crate) fn is_temporary(name: &str) -> bool {
     let entry = name.strip_suffix(stage::UNFINISHED).map(|stem| format!("{stem}{}", stage::FINISHED));
     entry.is_some_and(|entry| entry.parse::<EntryName>().is_ok())
 }

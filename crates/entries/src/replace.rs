@@ -113,13 +113,17 @@ impl Dir {
 
     /// Whether all names stand in the first sector of the folder, in the middle of a renaming, too.
     pub(crate) fn has_records(&self, names: Names<'_>, is_there: bool) -> Result<(), Error> {
-        let listing = self.list()?;
-        let present = listing.others.iter().chain(listing.entries.iter().map(|entry| &entry.file));
-        let present: usize = present.map(|name| records(name)).sum();
         let new = if is_there { 0 } else { records(names.file) };
-        let files = listing.others.len() + listing.entries.len();
-        let all = DOTS + present + records(names.temporary) + new;
-        if all > RECORDS { Err(Error::Crowded { files }) } else { Ok(()) }
+        self.has_records_beside(self.list()?.files(), records(names.temporary) + new)
+    }
+
+    /// Whether so many records more stand there beside these names.
+    pub(crate) fn has_records_beside(&self, files: Vec<String>, more: usize) -> Result<(), Error> {
+        let taken: usize = files.iter().map(|file| records(file)).sum();
+        match DOTS + taken + more > RECORDS {
+            true => Err(Error::Crowded { path: self.path.clone(), files }),
+            false => Ok(()),
+        }
     }
 
     /// Steps 2 to 4. What is left of a failure is removed, as far as that is possible.
@@ -215,7 +219,7 @@ mod tests {
         }
         let (_folder, dir) = folder(&["a", "b", "c", "d", "e", "fallback.efi", "f"]);
         let before = names(&dir);
-        assert!(matches!(put(&dir, b"new"), Err(Error::Crowded { files: 7 })));
+        assert!(matches!(put(&dir, b"new"), Err(Error::Crowded { files, .. }) if files.len() == 7));
         let huge = Content { len: u64::MAX, ..content(b"new") };
         let (_folder, other) = folder(&["fallback.efi"]);
         let error = other.replace(NAMES, &huge, &b"new"[..], || Ok(())).unwrap_err();

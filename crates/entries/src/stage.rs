@@ -27,8 +27,10 @@ pub(crate) const FINISHED: &str = ".efi";
 /// What stays free: room for the folder to grow, and for a wrong count of free clusters.
 const SPARE: u64 = 1 << 20;
 /// So many entries of three records each, and the two names that a renaming needs at a time, stand in the first sector of
-/// the folder.
+/// the folder. What is not ours takes records as well, and leaves holes that no entry fits in.
 const MAX_FILES: usize = 3;
+/// The two names that a renaming needs.
+const RENAMED: usize = 2 * 3;
 /// Bytes that are copied at a time.
 const PIECE: usize = 256 << 10;
 /// What reading past the caches asks of a buffer, on any disk in use.
@@ -113,11 +115,16 @@ impl Dir {
         if listing.of(version)?.is_some() {
             return Err(Error::Exists { version });
         }
-        let files = listing.entries.len() + listing.others.len();
-        if files >= MAX_FILES {
-            return Err(Error::Crowded { files });
-        }
+        self.has_place(listing.files())?;
         self.has_space(content.len)
+    }
+
+    /// Whether an entry more has its place beside these files.
+    pub(crate) fn has_place(&self, files: Vec<String>) -> Result<(), Error> {
+        if files.len() >= MAX_FILES {
+            return Err(Error::Crowded { path: self.path.clone(), files });
+        }
+        self.has_records_beside(files, RENAMED)
     }
 
     /// Whether the filesystem takes a file of so many bytes.
@@ -197,6 +204,7 @@ fn read_back(mut file: File, len: u64) -> io::Result<Content> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Folder;
     use crate::dir::tests::{folder, names, version};
 
     fn content(bytes: &[u8]) -> Content {
@@ -243,10 +251,13 @@ mod tests {
     #[test]
     fn nothing_is_begun_that_does_not_fit() {
         type Expected = fn(&Error) -> bool;
-        let cases: [(&[&str], Expected); 4] = [
+        // Six records, where five are left.
+        let long = "a".repeat(53);
+        let cases: [(&[&str], Expected); 5] = [
             (&["coracle_1.1.0.efi"], |e| matches!(e, Error::Exists { .. })),
             (&["coracle_1.1.0+0-3.efi"], |e| matches!(e, Error::Exists { .. })),
-            (&["coracle_1.0.0.efi", "a", "b"], |e| matches!(e, Error::Crowded { files: 3 })),
+            (&["coracle_1.0.0.efi", "a", "b"], |e| matches!(e, Error::Crowded { .. })),
+            (&["coracle_1.0.0.efi", &long], |e| matches!(e, Error::Crowded { .. })),
             (&["coracle_1.1.0+3-0.tmp"], |e| matches!(e, Error::File { operation: "open", .. })),
         ];
         for (files, expected) in cases {
@@ -262,5 +273,31 @@ mod tests {
         assert!(matches!(error, Error::Space { needed: u64::MAX, .. }), "{error:?}");
         let error = dir.stage(version("1234.5.678"), &content(b"uki"), &b"uki"[..]);
         assert!(error.is_ok(), "every version has room for its counter");
+    }
+
+    #[test]
+    fn a_crowded_folder_is_known_before_anything_is_removed() {
+        let crowded = |files: &[&str]| {
+            let (folder, dir) = folder(files);
+            let planned = Folder { dir }.has_place(version("1.0.0"));
+            // What an update does before it comes to its entry.
+            let dir = Dir::open(folder.path()).unwrap();
+            dir.leftovers().unwrap().iter().for_each(|name| dir.unlink(name).unwrap());
+            for entry in
+                dir.list().unwrap().entries.iter().filter(|entry| entry.name.version() != version("1.0.0"))
+            {
+                dir.unlink(&entry.file).unwrap();
+            }
+            let staged = dir.stage(version("1.2.0"), &content(b"uki"), &b"uki"[..]).map(drop);
+            assert_eq!(planned.is_ok(), staged.is_ok(), "{files:?}: {planned:?}, {staged:?}");
+            planned.err().map(|error| error.to_string())
+        };
+        let own = "coracle_1.0.0.efi";
+        assert_eq!(crowded(&[own, "coracle_1.1.0.efi", "linux.efi"]), None);
+        assert_eq!(crowded(&[own, "coracle_1.1.0+3-0.tmp", "(coracle_1.3.0.efi)", "linux.efi"]), None);
+        let said = crowded(&[own, "linux.efi", "notes"]).unwrap();
+        assert!(said.contains("linux.efi") && said.contains("notes"), "{said}");
+        assert!(crowded(&[own, "coracle_1.1.0.efi", "linux.efi", "notes"]).is_some());
+        assert!(crowded(&[own, &"a".repeat(53)]).is_some());
     }
 }

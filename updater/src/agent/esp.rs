@@ -113,9 +113,12 @@ impl Esp {
         Ok(Content { len: entry.len, sha256 } == *content)
     }
 
-    /// Whether a kernel image of so many bytes fits once every entry but the running one is gone, with a fallback beside it.
+    /// Whether a kernel image of so many bytes fits once every entry but the running one is gone, with a fallback beside it; its name
+    /// as well.
     pub fn has_room(&self, running: OsVersion, bytes: u64) -> Result<(), Error> {
-        let listing = self.entries()?.list().map_err(Error::Entries)?;
+        let entries = self.entries()?;
+        entries.has_place(running).map_err(Error::Entries)?;
+        let listing = entries.list().map_err(Error::Entries)?;
         let (own, others): (Vec<_>, Vec<_>) =
             listing.entries.iter().partition(|entry| entry.name.version() == running);
         let sum = |entries: Vec<&coracle_entries::Entry>| entries.iter().map(|entry| entry.len).sum::<u64>();
