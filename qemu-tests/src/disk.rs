@@ -187,25 +187,27 @@ impl Disk {
         successful(Command::new("mren").args(["-i", &self.esp()?]).args(paths)).map(drop)
     }
 
-    /// Leaves half of a boot entry.
+    /// Leaves half of a file on the ESP.
     ///
     /// # Errors
-    /// [`Error::NoPartition`], [`Error::Run`], [`Error::Program`] of `mcopy`, [`Error::File`] of the copy.
-    pub fn cut_boot_entry(&self, name: &str) -> Result<(), Error> {
-        let (esp, entry) = (self.esp()?, format!("{BOOT_ENTRIES}{name}"));
-        let temporary = std::env::temp_dir();
-        let copy = tempfile::NamedTempFile::new_in(&temporary).map_err(|source| Error::File {
-            operation: "create a file in",
-            path: temporary,
-            source,
-        })?;
-        let copied = |words: [&std::ffi::OsStr; 2]| {
-            successful(Command::new("mcopy").args(["-n", "-o", "-i", &esp]).args(words)).map(drop)
-        };
-        copied([entry.as_ref(), copy.path().as_ref()])?;
-        let cut = copy.as_file().metadata().and_then(|metadata| copy.as_file().set_len(metadata.len() / 2));
-        cut.map_err(|source| Error::File { operation: "cut", path: copy.path().to_owned(), source })?;
-        copied([copy.path().as_ref(), entry.as_ref()])
+    /// [`Error::NoPartition`], [`Error::Run`], [`Error::Program`] of `mtype` and `mcopy`, [`Error::File`] of the half.
+    pub fn cut_on_esp(&self, path: &str) -> Result<(), Error> {
+        let (bytes, temporary) = (self.esp_file(path)?, std::env::temp_dir());
+        let failed = |source| Error::File { operation: "write a file in", path: temporary.clone(), source };
+        let half = tempfile::NamedTempFile::new_in(&temporary).map_err(failed)?;
+        half.as_file().write_all_at(&bytes[..bytes.len() / 2], 0).map_err(failed)?;
+        let mut copy = Command::new("mcopy");
+        copy.args(["-n", "-o", "-i", &self.esp()?]).arg(half.path()).arg(format!("::/{path}"));
+        successful(&mut copy).map(drop)
+    }
+
+    /// A file of the ESP, by its path there.
+    ///
+    /// # Errors
+    /// [`Error::NoPartition`], [`Error::Run`], [`Error::Program`] of `mtype`.
+    pub fn esp_file(&self, path: &str) -> Result<Vec<u8>, Error> {
+        let path = format!("::/{path}");
+        Ok(successful(Command::new("mtype").args(["-i", &self.esp()?, &path]))?.stdout)
     }
 
     /// Fills the ESP until so many bytes are free, or a little more.

@@ -67,6 +67,14 @@ impl Fallback {
         self.restore_with(&entries.dir, version, root, |folder| folder.nothing_is_shared(&device))
     }
 
+    /// Whether it is there, whole, and boots this root.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn boots(&self, root: RootHash) -> Result<bool, Error> {
+        Ok(self.named()?.is_some_and(|named| named == Some(root)))
+    }
+
     fn keep_with(
         &self,
         entries: &Dir,
@@ -83,7 +91,7 @@ impl Fallback {
         let whole =
             entry.ok_or(Error::Absent { version }).and_then(|entry| of_root(entries, &entry.file, root));
         match whole {
-            Ok(_) if keep == Keep::Whole && self.is_whole()? => {
+            Ok(_) if keep == Keep::Whole && self.named()?.is_some() => {
                 Ok(Kept { entry: Change::None, fallback: Change::None })
             }
             Ok(content) => {
@@ -121,12 +129,12 @@ impl Fallback {
         entries.replace(names, &content, from, || may_delete(entries))
     }
 
-    /// Whether it is there and whole, whatever it boots.
-    fn is_whole(&self) -> Result<bool, Error> {
-        let Some((folder, name)) = self.place()? else { return Ok(false) };
+    /// What it names as its root, if it is there and whole.
+    fn named(&self) -> Result<Option<Option<RootHash>>, Error> {
+        let Some((folder, name)) = self.place()? else { return Ok(None) };
         match whole(&folder, name) {
-            Ok(_) => Ok(true),
-            Err(Error::Rotten { .. }) => Ok(false),
+            Ok(named) => Ok(Some(named)),
+            Err(Error::Rotten { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -259,7 +267,7 @@ mod tests {
                     assert!(matches!(error, Error::NoneWhole { .. }), "{error:?}");
                     assert!(esp.read(ENTRY).as_ref() == entry && esp.read(FALLBACK).as_ref() == fallback);
                 }
-                assert!(esp.restore().is_err());
+                assert!(esp.restore().is_err() && !esp.fallback.boots(OURS).unwrap());
                 assert!(esp.read(ENTRY).as_ref() == entry);
             }
         }
@@ -273,6 +281,7 @@ mod tests {
         for (entry, change) in [(&flipped(ours.clone()), Change::Made), (&ours, Change::None)] {
             std::fs::write(&exhausted, entry).unwrap();
             assert!(matches!(esp.keep(Keep::Running), Err(Error::NotBlessed { .. })));
+            assert!(esp.fallback.boots(OURS).unwrap());
             assert_eq!(esp.restore().unwrap(), change);
             assert_eq!(names(&esp.entries), ["coracle_1.0.0+0-1.efi"]);
             assert!(std::fs::read(&exhausted).unwrap() == ours);

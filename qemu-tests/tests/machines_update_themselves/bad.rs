@@ -2,6 +2,7 @@
 
 use coracle_qemu_tests::image::static_program;
 use coracle_rollout::orders::Hold;
+use coracle_uki::Uki;
 
 use super::*;
 
@@ -162,13 +163,42 @@ pub fn finds_its_own_state_again() -> Result<(), Error> {
     Ok(())
 }
 
-/// A blessed kernel image that does not load any more: the firmware comes to its fallback.
+/// Whatever rots of what is started, the firmware comes to its fallback, which makes it anew and goes on.
 pub fn passes_over_rot() -> Result<(), Error> {
+    const OLD: &str = "EFI/Linux/coracle_1.0.0.efi";
+    const NEW: &str = "EFI/Linux/coracle_1.1.0.efi";
+    const FALLBACK: &str = "EFI/coracle/fallback.efi";
+    const LOADERS: [&str; 2] = ["EFI/systemd/systemd-bootx64.efi", "EFI/BOOT/BOOTX64.EFI"];
     let (_repository, specimen) = updated()?;
-    // The boot manager prefers the newer entry, which carries no counter, and cannot load it.
-    specimen.disk()?.cut_boot_entry("coracle_1.1.0.efi")?;
-    let machine = start(&specimen)?;
-    let report = Operator::of(&machine).ask(Request::Status)?;
-    assert_eq!(report.running.version, version("1.0.0"), "{report:#?}");
+    let loader = specimen.disk()?.esp_file(LOADERS[0])?;
+    // The boot manager prefers the newer entry, which carries no counter, and cannot load it. The older one was given up, and has
+    // rotted, too.
+    specimen.disk()?.cut_on_esp(NEW)?;
+    specimen.disk()?.cut_on_esp(OLD)?;
+    specimen.disk()?.rename_boot_entry("coracle_1.0.0.efi", "coracle_1.0.0+0-1.efi")?;
+    let mut machine = start(&specimen)?;
+    Operator::of(&machine).wait_until(rests_at("1.0.0"), Deadline::seconds(BOOT))?;
+    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
+    assert!(specimen.disk()?.esp_file(OLD)? == specimen.disk()?.esp_file(FALLBACK)?);
+
+    // Nor does the boot manager itself load.
+    for path in [LOADERS[0], OLD] {
+        specimen.disk()?.cut_on_esp(path)?;
+    }
+    let mut machine = start(&specimen)?;
+    let operator = Operator::of(&machine);
+    operator.wait_until(rests_at("1.0.0"), Deadline::seconds(BOOT))?;
+    operator.ask(Request::Apply)?;
+    operator.wait_until(rests_at("1.1.0"), Deadline::seconds(BOOT))?;
+    assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
+    let disk = specimen.disk()?;
+    assert_eq!(entries(&specimen)?, ["coracle_1.0.0.efi", "coracle_1.1.0.efi"]);
+    for path in [OLD, NEW, FALLBACK] {
+        let file = disk.esp_file(path)?;
+        assert_eq!(Uki::parse(&file).expect(path).is_whole(), Ok(()), "{path}");
+    }
+    for path in LOADERS {
+        assert!(disk.esp_file(path)? == loader, "{path}");
+    }
     Ok(())
 }

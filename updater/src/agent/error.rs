@@ -23,7 +23,7 @@ pub enum Error {
     /// The image's settings cannot be used.
     #[error("read the image's settings")]
     Settings(#[source] BadSettings),
-    /// Something that must be known of the machine is not: without a boot manager there is no entry, and no update.
+    /// Something that must be known of the machine is not: without boot manager and firmware there is no entry, and no update.
     #[error("nobody says what {name} is")]
     Fact {
         /// What.

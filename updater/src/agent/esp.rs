@@ -12,7 +12,7 @@ use coracle_uki::{Assessment, EntryName};
 use rustix::fs::statvfs;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
-use super::{Error, firmware, machine::Machine};
+use super::{Error, machine::Machine};
 use crate::image;
 
 /// What stays free, whatever is counted.
@@ -76,21 +76,37 @@ impl Esp {
         Ok(entry.map(|entry| self.folder().join(&entry.file)))
     }
 
-    /// Whether the entry of what runs is there, with a counter, and boots it; and whether the boot manager says that it started it.
+    /// Whether the entry of what runs is there, and boots it.
     pub fn is_running(&self, running: &Running) -> Result<(), Error> {
         let version = running.system.version;
         let not = |why| Err(Error::NotRunning { version, why });
         let Some(path) = self.file_of(version)? else { return not("it has none") };
-        let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if self.root_of(file)? != Some(running.system.root) {
-            return not("its command line names another root");
+        match root_of(&path)? == Some(running.system.root) {
+            true => Ok(()),
+            false => not("its command line names another root"),
         }
-        // The path of the counted entry is left from the last one that the firmware tried, perhaps in vain: it is not asked.
-        match firmware::selected()? {
-            Some(selected) if selected.version() == version => Ok(()),
-            Some(_) => not("the boot manager started another one"),
-            None => not("no boot manager started it"),
+    }
+
+    /// Whether what runs was blessed once, as far as its kernel images say: its entry is good, or it is the fallback.
+    pub fn was_blessed(&self, running: &Running) -> Result<bool, Error> {
+        let Running { system, .. } = running;
+        let listing = self.entries()?.list().map_err(Error::Entries)?;
+        let entry = listing.of(system.version).map_err(Error::Entries)?;
+        let is_good = |entry: &&coracle_entries::Entry| standing(&entry.name) == Entry::Good;
+        match entry.filter(is_good).map(|entry| self.root_of(&entry.file)) {
+            Some(Ok(root)) if root == Some(system.root) => Ok(true),
+            _ => self.fallback()?.boots(system.root).map_err(Error::Entries),
         }
+    }
+
+    /// Makes the entry of what runs what the fallback is, from which it runs.
+    pub fn restore(&self, running: &Running) -> Result<(), Error> {
+        let System { version, root } = running.system;
+        let change = self.fallback()?.restore(&self.entries()?, version, root).map_err(Error::Entries)?;
+        if change != Change::None {
+            warning!("boot entry made anew from the fallback version={version}");
+        }
+        Ok(())
     }
 
     /// How the entry of what runs stands. One that is not there cannot be given up.
@@ -153,10 +169,10 @@ impl Esp {
     }
 
     fn keep(&self, running: OsVersion, keep: Keep) -> Result<(), Error> {
-        let fallback = Fallback::open(&self.at).map_err(Error::Entries)?;
-        let kept = fallback.keep(&self.entries()?, running, self.root, keep).map_err(Error::Entries)?;
+        let kept =
+            self.fallback()?.keep(&self.entries()?, running, self.root, keep).map_err(Error::Entries)?;
         if kept.entry != Change::None {
-            warning!("rotten boot entry made anew from the fallback version={running}");
+            warning!("boot entry made anew from the fallback version={running}");
         }
         if kept.fallback != Change::None {
             info!("fallback of the firmware written version={running}");
@@ -167,6 +183,10 @@ impl Esp {
     /// The root that an entry's file names on its command line.
     pub fn root_of(&self, file: &str) -> Result<Option<RootHash>, Error> {
         root_of(&self.folder().join(file))
+    }
+
+    fn fallback(&self) -> Result<Fallback, Error> {
+        Fallback::open(&self.at).map_err(Error::Entries)
     }
 
     fn folder(&self) -> PathBuf {

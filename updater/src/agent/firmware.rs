@@ -17,6 +17,12 @@ pub(crate) fn selected() -> Result<Option<EntryName>, Error> {
     Ok(interface.selected.and_then(|name| name.parse().ok()))
 }
 
+/// Whether a firmware started what runs, from a partition: its boot manager says so, or else the UKI's own stub.
+pub(crate) fn is_there() -> Result<bool, Error> {
+    let interface = Interface::read(&Efivars::at(Path::new(EFIVARS))).map_err(Error::Firmware)?;
+    Ok(interface.esp.is_some())
+}
+
 /// Has an entry started once.
 pub(crate) fn start_once(name: &str) -> Result<(), Error> {
     changed(|efivars| interface::start_once(efivars, name))

@@ -9,10 +9,12 @@ use coracle_rollout::machine::{Entry, Running};
 use coracle_rollout::{Epoch, Settings, System};
 use coracle_uki::Assessment;
 
-use super::Error;
+use super::{Error, esp::Esp, firmware};
 
 /// The unit of sysfs, whatever the blocks of the disk.
 const UNIT: u64 = 512;
+/// The fact that is missing where no boot manager started what runs.
+const ENTRY: &str = "entry";
 
 /// Where a partition is, in the disk's own blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +37,7 @@ pub(crate) struct Image {
 #[derive(Debug, Clone)]
 pub(crate) struct Machine {
     pub running: Running,
-    /// How its boot entry stood when it was started.
+    /// How its boot entry stood when it was started, or the one that was before it, in vain; good, if the boot manager started none.
     pub entry: Entry,
     /// How long a boot may take to prove itself.
     pub deadline: Duration,
@@ -66,13 +68,17 @@ impl Machine {
         let root = line.value(cmdline::ROOT_HASH).and_then(|hash| hash.parse().ok());
         let seconds = line.value(cmdline::DEADLINE).and_then(|seconds| seconds.parse().ok());
         let deadline = seconds.map_or(cmdline::DEFAULT_DEADLINE, Duration::from_secs);
-        let machine = Self::from_facts(
-            &read(paths::STAGE1_FACTS)?,
-            &read("/usr/lib/os-release")?,
-            root,
-            settings.epoch,
-        )?;
+        let stage1 = read(paths::STAGE1_FACTS)?;
+        let machine = Self::from_facts(&stage1, &read("/usr/lib/os-release")?, root, settings.epoch)?;
+        if told(&stage1).is_none() && !machine.is_fallback()? {
+            return Err(Error::Fact { name: ENTRY });
+        }
         Ok(Self { deadline, ..machine })
+    }
+
+    /// Whether the firmware passed the boot manager over, and started a copy of what was blessed.
+    fn is_fallback(&self) -> Result<bool, Error> {
+        Ok(firmware::is_there()? && Esp::look(self)?.was_blessed(&self.running)?)
     }
 
     fn from_facts(
@@ -88,18 +94,13 @@ impl Machine {
             "B" => Slot::B,
             _ => return Err(Error::Fact { name: "slot" }),
         };
-        let entry = match fact("entry")? {
-            word if word == Assessment::Good.word() => Entry::Good,
-            word if word == Assessment::Indeterminate.word() => Entry::OnTrial,
-            _ => Entry::Exhausted,
-        };
         let version = release.get("IMAGE_VERSION").and_then(|version| version.parse().ok());
         let version = version.ok_or(Error::Fact { name: "IMAGE_VERSION" })?;
         let system = System { version, root: root.ok_or(Error::Fact { name: cmdline::ROOT_HASH })? };
         let disk = fact("disk")?;
         Ok(Self {
             running: Running { slot, system, epoch },
-            entry,
+            entry: told(stage1).unwrap_or(Entry::Good),
             deadline: cmdline::DEFAULT_DEADLINE,
             disk: disk.strip_prefix("/dev/").unwrap_or(disk).to_owned(),
             sys: "/sys/class/block".into(),
@@ -147,6 +148,15 @@ impl Machine {
     }
 }
 
+/// How the boot entry stood that the boot manager started, if it started one.
+fn told(stage1: &str) -> Option<Entry> {
+    Some(match pairs(stage1).get(ENTRY)? {
+        word if word == Assessment::Good.word() => Entry::Good,
+        word if word == Assessment::Indeterminate.word() => Entry::OnTrial,
+        _ => Entry::Exhausted,
+    })
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -162,8 +172,9 @@ pub(crate) mod tests {
         assert_eq!(machine.running.slot, Slot::B);
         assert_eq!(machine.running.system.version.to_string(), "1.2.0");
         assert_eq!((machine.entry, machine.disk.as_str()), (Entry::OnTrial, "vda"));
-        // Booted without a boot manager: nothing counts, and nothing can be switched.
-        assert!(matches!(read("slot=A\ndisk=/dev/vda\n"), Err(Error::Fact { name: "entry" })));
+        // Booted without a boot manager: nothing counts.
+        let alone = "slot=A\ndisk=/dev/vda\n";
+        assert_eq!((told(alone), read(alone).unwrap().entry), (None, Entry::Good));
         assert!(matches!(read("slot=C\ndisk=/dev/vda\nentry=good\n"), Err(Error::Fact { name: "slot" })));
     }
 

@@ -57,7 +57,12 @@ impl Work {
             return Err(Error::NotRunning { version, why: "another system runs" });
         }
         let esp = Esp::mount(machine)?;
-        esp.is_running(&machine.running)?;
+        // The path of the counted entry is left from the last one that the firmware tried, perhaps in vain: it is not asked.
+        match firmware::selected()? {
+            Some(selected) if selected.version() == system.version => esp.is_running(&machine.running)?,
+            // That one did not load, or none was started: what runs is the firmware's fallback, or is not blessed.
+            _ => esp.restore(&machine.running)?,
+        }
         let entries = esp.entries()?;
         let name = entries.bless(system.version).map_err(Error::Entries)?;
         info!("boot entry blessed entry={name}");

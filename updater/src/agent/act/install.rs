@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use coracle_layout::{RootHash, Slot, partition::Partition};
-use coracle_log::info;
+use coracle_log::{Chain, info, warning};
 use coracle_ops::{Hash, Header, Identity};
 use coracle_rollout::machine::{Event, Form};
 use coracle_rollout::manifest::{MAX_HEADER_BYTES, OpsFile};
@@ -23,7 +23,8 @@ const SPARE: u64 = 8 << 20;
 
 impl Work {
     /// 1. Space is checked everywhere. Power lost here means: nothing happened.
-    /// 2. What runs becomes the fallback of the firmware. Power lost here means: the fallback is the old one or this one.
+    /// 2. What runs becomes the fallback of the firmware, and its boot manager the one that starts what comes. Power lost here means: each
+    ///    is the old one or this one.
     /// 3. The entry of what is in the other slot goes. Power lost here means: it is there or not, and its slot is whole.
     /// 4. The slot is poisoned. Power lost here means: what [`Target::poison`] says; nothing boots from it any more.
     pub(super) fn prepare(&self) -> Result<Event, Error> {
@@ -42,6 +43,9 @@ impl Work {
         let entries = esp.entries()?;
         entries.clean().map_err(Error::Entries)?;
         esp.keep_fallback(running)?;
+        if let Err(error) = esp.keep_loader() {
+            warning!("boot manager not seen to error=\"{}\"", Chain(&error));
+        }
         let listing = entries.list().map_err(Error::Entries)?;
         for entry in listing.entries.iter().filter(|entry| entry.name.version() != running) {
             info!("boot entry removed entry={}", entry.file);
