@@ -55,7 +55,7 @@ pub const FORMS: Forms = Forms { current: 1, migrations: &[] };
 /// The loop looks at its times at least that often: the clock may be set.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// After so long an act is begun again of which nothing came: the journal could not be written, or its state has no word for what
-/// went wrong.
+/// went wrong. So is the agent itself.
 const AGAIN: Duration = Duration::from_secs(60);
 /// So long the time servers may be silent before the repository is asked all the same.
 const CLOCK_PATIENCE: u32 = 5;
@@ -85,29 +85,39 @@ pub(crate) enum Sure {
 /// Keeps the machine up to date, until it goes down.
 ///
 /// # Errors
-/// What keeps the agent from beginning; PID 1 starts it again.
+/// What keeps the agent from listening, and that there is another one; PID 1 starts it again.
 pub fn run(forms: &Forms) -> Result<Infallible, Error> {
-    let image = Image::read(Path::new(paths::UPDATE))?;
+    let folder = Path::new(paths::RUN_UPDATER);
     let (to, from) = channel();
-    fs::create_dir_all(paths::STATE_UPDATER).map_err(Error::file("make", paths::STATE_UPDATER))?;
-    let _alone = facts::alone(Path::new(paths::STATE_UPDATER))?;
-    let socket = Path::new(paths::RUN_UPDATER).join("control");
+    let _alone = facts::alone(folder)?;
+    let socket = folder.join("control");
     operator::listen(&socket, &to).map_err(Error::file("listen at", socket))?;
-    let machine = match Machine::read(&image.settings) {
-        Ok(machine) => machine,
-        Err(error) => return park(&error, &from),
-    };
-    Agent::new(image, machine, forms, to)?.run(&from)
+    begin(forms, &to, &from).run(&from)
 }
 
-/// A machine that cannot be updated says why to whoever asks.
-fn park(why: &Error, from: &Receiver<Message>) -> Result<Infallible, Error> {
-    let why = format!("this machine does not update itself: {}", Chain(why));
-    warning!("updates are off error=\"{why}\"");
+/// Tries until there is an agent. A machine that cannot be updated, or not yet, says why to whoever asks.
+fn begin(forms: &Forms, to: &Sender<Message>, from: &Receiver<Message>) -> Agent {
+    let mut said = String::new();
     loop {
-        if let Ok(Message::Operator { reply, .. }) = from.recv() {
+        let why = match Agent::new(forms, to) {
+            Ok(agent) => return agent,
+            Err(error) => format!("this machine does not update itself: {}", Chain(&error)),
+        };
+        if why != said {
+            warning!("updates are off error=\"{why}\"");
+        }
+        park(&why, from, AGAIN);
+        said = why;
+    }
+}
+
+/// For a while, `why` is the answer to everything.
+fn park(why: &str, from: &Receiver<Message>, how_long: Duration) {
+    let until = Instant::now() + how_long;
+    while let Ok(message) = from.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        if let Message::Operator { reply, .. } = message {
             // Who asked has gone.
-            let _ = reply.try_send(Answer::Error(why.clone()));
+            let _ = reply.try_send(Answer::Error(why.to_owned()));
         }
     }
 }
@@ -141,7 +151,11 @@ struct Agent {
 }
 
 impl Agent {
-    fn new(image: Image, machine: Machine, forms: &Forms, to: Sender<Message>) -> Result<Self, Error> {
+    /// Finds out how everything stands; may be repeated.
+    fn new(forms: &Forms, to: &Sender<Message>) -> Result<Self, Error> {
+        fs::create_dir_all(paths::STATE_UPDATER).map_err(Error::file("make", paths::STATE_UPDATER))?;
+        let image = Image::read(Path::new(paths::UPDATE))?;
+        let machine = Machine::read(&image.settings)?;
         let settings = Arc::new(image.settings.clone());
         let id = fs::read_to_string("/run/machine-id").map_err(Error::file("read", "/run/machine-id"))?;
         let network = Network::new(Remote::new(paths::FETCH));
@@ -157,7 +171,7 @@ impl Agent {
             pid1: Pid1::at(paths::CONTROL),
             lock,
             fetched: Arc::default(),
-            to,
+            to: to.clone(),
         };
         let (kept, journal) = facts::journal(&state.folder())?;
         let traffic = report::kept_traffic(&state.folder());
@@ -183,7 +197,7 @@ impl Agent {
             State::Idle => Poll::at_boot(now, jitter()),
             _ => Poll::at_boot(now, jitter()).hurried(now),
         };
-        Ok(Self {
+        let agent = Self {
             tools,
             poller,
             config,
@@ -207,11 +221,12 @@ impl Agent {
             trouble: None,
             repository: Repository::default(),
             traffic,
-        })
+        };
+        agent.save(&agent.journal)?;
+        Ok(agent)
     }
 
-    fn run(mut self, from: &Receiver<Message>) -> Result<Infallible, Error> {
-        self.save(&self.journal.clone())?;
+    fn run(mut self, from: &Receiver<Message>) -> ! {
         self.begin_again();
         loop {
             self.pass_time();
@@ -494,5 +509,28 @@ impl Agent {
         self.kept.save(&bytes).map_err(Error::file("write", &self.tools.state))?;
         facts::note_journaled();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::sync_channel;
+
+    #[test]
+    fn whoever_asks_a_machine_that_cannot_be_updated_is_told_why() {
+        let (to, from) = channel();
+        let answers: Vec<_> = [Request::Status, Request::Apply]
+            .into_iter()
+            .map(|request| {
+                let (reply, answer) = sync_channel(1);
+                to.send(Message::Operator { request, reply }).unwrap();
+                answer
+            })
+            .collect();
+        park("no partition", &from, Duration::ZERO);
+        for answer in answers {
+            assert!(matches!(answer.try_recv(), Ok(Answer::Error(why)) if why == "no partition"));
+        }
     }
 }
