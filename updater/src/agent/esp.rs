@@ -57,16 +57,25 @@ impl Esp {
         let listing = self.entries()?.list().map_err(Error::Entries)?;
         let mut others = listing.entries.iter().filter(|entry| entry.name.version() != running);
         let (Some(entry), None) = (others.next(), others.next()) else { return Ok(None) };
-        let root = match self.root_of(&entry.file) {
-            Ok(Some(root)) => root,
-            Ok(None) => return Ok(None),
-            Err(error) => {
-                warning!("boot entry not read entry={} error=\"{}\"", entry.file, Chain(&error));
-                return Ok(None);
-            }
-        };
+        let Some(root) = self.legible_root_of(entry) else { return Ok(None) };
         let system = System { version: entry.name.version(), root };
         Ok(Some(Other { system, entry: standing(&entry.name) }))
+    }
+
+    /// The versions of the entries that boot a root, but not of `running`.
+    pub fn of_root(&self, root: RootHash, running: OsVersion) -> Result<Vec<OsVersion>, Error> {
+        let listing = self.entries()?.list().map_err(Error::Entries)?;
+        let others = listing.entries.iter().filter(|entry| entry.name.version() != running);
+        let of_root = others.filter(|entry| self.legible_root_of(entry) == Some(root));
+        Ok(of_root.map(|entry| entry.name.version()).collect())
+    }
+
+    /// The root that an entry names, if its UKI can be read.
+    fn legible_root_of(&self, entry: &coracle_entries::Entry) -> Option<RootHash> {
+        self.root_of(&entry.file).unwrap_or_else(|error| {
+            warning!("boot entry not read entry={} error=\"{}\"", entry.file, Chain(&error));
+            None
+        })
     }
 
     /// The file of a version's entry.
@@ -213,5 +222,51 @@ impl Drop for Esp {
         if let Err(errno) = unmount(&self.at, UnmountFlags::empty()) {
             warning!("esp not unmounted error=\"{errno}\"");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use coracle_uki::{Sections, Stub, assemble};
+
+    fn uki(root: RootHash) -> Vec<u8> {
+        let stub = fs::read("/usr/lib/systemd/boot/efi/linuxx64.efi.stub").unwrap();
+        let line = format!("roothash={root}");
+        let sections = Sections {
+            osrel: b"ID=coracle",
+            cmdline: line.as_bytes(),
+            uname: b"6.12",
+            sbat: None,
+            linux: b"linux",
+            initrd: None,
+        };
+        assemble(&Stub::parse(&stub).unwrap(), &sections).unwrap()
+    }
+
+    #[test]
+    fn every_entry_of_a_root_is_found_but_that_of_what_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, other) = (RootHash::new([1; 32]), RootHash::new([2; 32]));
+        fs::create_dir_all(folder.path().join("EFI/Linux")).unwrap();
+        for (name, bytes) in [
+            ("coracle_1.0.0.efi", uki(ours)),
+            ("coracle_1.1.0+3-0.efi", uki(other)),
+            ("coracle_1.2.0.efi", uki(other)),
+            ("coracle_1.3.0.efi", uki(ours)),
+            ("coracle_1.4.0.efi", b"MZ".to_vec()),
+            ("linux.efi", uki(other)),
+        ] {
+            fs::write(folder.path().join("EFI/Linux").join(name), bytes).unwrap();
+        }
+        let esp = Esp { at: folder.path().to_owned(), root: ours };
+        let of_root = |root| {
+            let mut versions: Vec<_> = esp.of_root(root, "1.0.0".parse().unwrap()).unwrap();
+            versions.sort();
+            versions.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(of_root(other), ["1.1.0", "1.2.0"]);
+        assert_eq!(of_root(ours), ["1.3.0"]);
+        assert!(of_root(RootHash::new([3; 32])).is_empty());
     }
 }

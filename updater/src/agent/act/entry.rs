@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use coracle_entries::Content;
-use coracle_layout::control;
+use coracle_layout::{RootHash, control};
 use coracle_log::{Chain, info, warning};
 use coracle_rollout::System;
 use coracle_rollout::machine::{Event, Job, Undo, Way};
@@ -81,22 +81,26 @@ impl Work {
             Undo::OneShot => firmware::start_as_usual(),
             Undo::Entry(root) => {
                 self.images().remove().map_err(Error::Image)?;
-                let machine = &self.tools.machine;
-                if machine.running.system.root == root {
-                    return Ok(());
-                }
-                let esp = Esp::mount(machine)?;
-                let entries = esp.entries()?;
-                entries.clean().map_err(Error::Entries)?;
-                let running = machine.running.system.version;
-                let Some(other) = esp.other(running)?.filter(|other| other.system.root == root) else {
-                    return Ok(());
-                };
-                entries.remove(other.system.version, running).map_err(Error::Entries)?;
-                info!("boot entry removed version={}", other.system.version);
-                Ok(())
+                self.remove_entries(root)
             }
         }
+    }
+
+    /// Whatever could boot a root that does not run, and what a power cut has left.
+    pub(super) fn remove_entries(&self, root: RootHash) -> Result<(), Error> {
+        let machine = &self.tools.machine;
+        let running = machine.running.system;
+        if running.root == root {
+            return Ok(());
+        }
+        let esp = Esp::mount(machine)?;
+        let entries = esp.entries()?;
+        entries.clean().map_err(Error::Entries)?;
+        for version in esp.of_root(root, running.version)? {
+            entries.remove(version, running.version).map_err(Error::Entries)?;
+            info!("boot entry removed version={version}");
+        }
+        Ok(())
     }
 }
 

@@ -105,8 +105,15 @@ impl Work {
             .find_map(|files| Header::parse(bytes, files.root.header_sha256.as_bytes()).ok())
     }
 
-    /// Into a file on the state partition: the ESP is written once, when it is activated.
+    /// Into a file on the state partition: the ESP is written once, when it is activated. An entry that is left from an earlier
+    /// attempt goes before: until then nothing may boot the root.
     pub(super) fn fetch_uki(&self, root: RootHash, form: Form) -> Result<Event, Error> {
+        let machine = &self.tools.machine;
+        // Mounted to be changed only if there is something to change.
+        let left = Esp::look(machine)?.of_root(root, machine.running.system.version)?;
+        if !left.is_empty() {
+            self.remove_entries(root)?;
+        }
         let (server, file, uki) = (self.server()?, &self.files(form)?.uki, self.offer()?.uki);
         let mut download = Download::new(&server, self.repository()?, file)?;
         let (header, _) = download.header(file, None)?;
