@@ -1,8 +1,8 @@
 //! Whether a system does what it is there for.
 //!
 //! Built in: the state partition is mounted; an interface has an address; services and pods run, or have done what they had
-//! to; the repository answers. What the image declares comes after. All of it has to hold for so long without a break; one look
-//! takes a few seconds at the most.
+//! to; the repository answers. What the image declares comes after. All of it has to hold for so long without a break. One look takes
+//! a few seconds, and half a minute for each address of the repository that says nothing.
 
 use std::fs;
 use std::net::SocketAddr;
