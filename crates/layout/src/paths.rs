@@ -14,6 +14,9 @@ pub const PLAN_EXTENSION: &str = "plan";
 pub const MAX_PLANS: usize = 512;
 /// Where the state partition is mounted; everything else is read-only or gone with the power.
 pub const STATE: &str = "/var";
+/// User and group that may write on where the state partition is full. Not user 0: as that one writes what containers do in their
+/// layers, by overlayfs.
+pub const STATE_RESERVE: u32 = 992;
 /// What PID 1 keeps across boots: machine identifier, crash records.
 pub const STATE_INIT: &str = "/var/lib/coracle/init";
 /// Writable layers of containers, `NAME/ATTEMPT`.

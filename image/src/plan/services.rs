@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 
+use coracle_layout::paths::STATE_RESERVE;
 use coracle_runtime::Error;
 use coracle_runtime::plan::{
     AbsPath, CapMask, Hostname, Limits, Name, Namespace, OomScoreAdj, Plan, Restart, Root, Signal,
@@ -44,12 +45,12 @@ pub fn netd(hostname: &str) -> Result<Plan, Error> {
 }
 
 /// The updater: it writes slots and boot entries, and sets the clock. It is user 0 for its files and the disk's devices, and may
-/// besides mount the EFI system partition, which nobody else sees. No byte of the network reaches it but through the service
+/// besides mount the EFI system partition, which nobody else sees, and write where state is full. No byte of the network reaches it but through the service
 /// [`fetch`]: it has a network of its own with nothing in it.
 pub fn updater(hostname: &str) -> Result<Plan, Error> {
     let caps = rights::mask(&["SYS_ADMIN", "SYS_TIME"])?;
     Ok(Plan {
-        groups: vec![FETCH_ID],
+        groups: vec![FETCH_ID, STATE_RESERVE],
         limits: limits(UPDATER_MEMORY, 32),
         ..service("updater", &[UPDATER, "agent"], caps, hostname)?
     })
@@ -101,7 +102,7 @@ fn limits(memory: u64, pids: u32) -> Limits {
 }
 
 /// Pods' user namespaces lie above every service's identifier.
-const _: () = assert!(NETD_ID < super::IDS && FETCH_ID < super::IDS);
+const _: () = assert!(NETD_ID < super::IDS && FETCH_ID < super::IDS && STATE_RESERVE < super::IDS);
 
 #[cfg(test)]
 mod tests {
@@ -157,7 +158,8 @@ mod tests {
     #[test]
     fn the_socket_can_be_closed_to_all_but_the_two() {
         let (updater, fetch) = (updater("edge").unwrap(), fetch("edge").unwrap());
-        assert_eq!((updater.uid, updater.gid, updater.groups.as_slice()), (0, 0, [fetch.gid].as_slice()));
+        assert_eq!((updater.uid, updater.gid), (0, 0));
+        assert_eq!(updater.groups, [fetch.gid, STATE_RESERVE]);
         assert_eq!((updater.net, fetch.net), (Namespace::Own, Namespace::Host));
         assert_eq!((fetch.uid, fetch.gid, fetch.groups.len()), (991, 991, 0));
     }

@@ -122,7 +122,7 @@ fn mount_with(device: &Path, flags: MountFlags) -> Result<(), Error> {
     Mount::builder()
         .fstype("ext4")
         .flags(flags | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME)
-        .data("errors=remount-ro,commit=5")
+        .data(&format!("errors=remount-ro,commit=5,resuid={0},resgid={0}", paths::STATE_RESERVE))
         .mount(device, paths::STATE)
         .map(drop)
         .map_err(Error::os("mount the state partition", device.to_string_lossy()))
