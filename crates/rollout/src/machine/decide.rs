@@ -44,6 +44,7 @@ pub(super) fn decide(ctx: &Context<'_>) -> Decision {
                     from: ctx.running.system,
                     urgency,
                     boots: 0,
+                    broken_off: 0,
                 })),
             }
         }

@@ -16,6 +16,8 @@ use crate::{
     time::Time,
 };
 
+/// Boots that broke off a delta after which it is given up: once is a power cut, twice may be a block that nobody can read.
+const MAX_BROKEN_OFF: u32 = 2;
 /// Contents that do not match after which a file is given up.
 const MAX_CORRUPT: u32 = 3;
 
@@ -33,6 +35,9 @@ pub struct Job {
     pub urgency: Urgency,
     /// Reboots for it after which something else ran.
     pub boots: u32,
+    /// New boots that broke off the writing of what changed. Whoever knows nothing of it may pass it over.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub broken_off: u32,
 }
 
 /// What is to run.
@@ -105,7 +110,8 @@ impl Job {
 
     /// The files to begin with.
     pub(super) fn form(&self) -> Form {
-        if self.offer().is_some_and(|offer| offer.delta.is_some()) { Form::Delta } else { Form::Full }
+        let has_delta = self.offer().is_some_and(|offer| offer.delta.is_some());
+        if has_delta && self.broken_off < MAX_BROKEN_OFF { Form::Delta } else { Form::Full }
     }
 
     pub(super) fn way(&self) -> Way {
@@ -154,6 +160,11 @@ impl Tries {
     pub(super) fn now(self) -> Self {
         Self { until: None, ..self }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// The end of a wait that is not over. What is further away than any wait was set by another clock, and is over.

@@ -9,7 +9,7 @@ use super::{
     act::Way,
     context::Running,
     event::Trouble,
-    job::{Job, Trial, Tries},
+    job::{Form, Job, Trial, Tries},
     journal::Journal,
     memory::{Memory, Note},
     state::{Cause, State},
@@ -150,8 +150,7 @@ fn resume(state: State, memory: &mut Memory, facts: &Facts) -> State {
             settled(Idle, memory, facts)
         }
         Preparing { .. } | Verifying { .. } => state,
-        Writing { job, .. } if facts.slot != SlotContent::Poisoned => Preparing { job },
-        Writing { .. } => state,
+        Writing { job, form, ops, tries } => write_on(job, form, ops, tries, facts),
         FetchingUki { job, .. } => fetched(job, None, facts),
         Staged { job, not_before } => fetched(job, not_before, facts),
         Locking { .. } | Draining { .. } if facts.boot == Boot::Same => state,
@@ -199,6 +198,21 @@ fn settled(state: State, memory: &mut Memory, facts: &Facts) -> State {
 /// Whether the job is for this machine as it runs: it never writes the running slot.
 fn fits(job: &Job, facts: &Facts) -> bool {
     job.from == facts.running.system && job.slot == facts.running.slot.other()
+}
+
+/// On with what is written, unless nothing of it can be there. A delta reads the running root, and a block of that which has rotted
+/// panics the kernel: what ends with the boot again and again ends for good.
+fn write_on(mut job: Job, form: Form, ops: u32, tries: Tries, facts: &Facts) -> State {
+    if form == Form::Delta && facts.boot == Boot::New {
+        job.broken_off += 1;
+    }
+    if facts.slot != SlotContent::Poisoned {
+        return State::Preparing { job };
+    }
+    if form == Form::Delta && job.form() == Form::Full {
+        return State::Writing { job, form: Form::Full, ops: 0, tries: Tries::default() };
+    }
+    State::Writing { job, form, ops, tries }
 }
 
 /// The furthest state whose results are on the disk.

@@ -96,6 +96,7 @@ impl Setting {
             from: self.running.system,
             urgency: crate::orders::Urgency::Planned,
             boots: 0,
+            broken_off: 0,
         }
     }
 

@@ -94,6 +94,7 @@ fn rollback(state: State, ctx: &Context<'_>) -> Result<(State, Effects), Illegal
                 from: ctx.running.system,
                 urgency: Urgency::Now,
                 boots: 0,
+                broken_off: 0,
             };
             Ok(enter(State::Locking { job, tries: Tries::default() }, ctx))
         }

@@ -63,7 +63,11 @@ impl Work {
         let (root, running) = (self.offer()?.system.root, self.tools.machine.running.system.root);
         let job = slot::Job::new(&header, root, running).map_err(Error::Slot)?;
         let store = self.checkpoint()?;
-        let source = self.running_root()?;
+        let source = match form {
+            Form::Delta => Some(self.running_root()?),
+            // It is not read: perhaps it cannot be.
+            Form::Full => None,
+        };
         let poisoned = target(&self.tools.machine)?.plan(&job).and_then(|planned| planned.begin(&store));
         let poisoned = poisoned.map_err(Error::Slot)?;
         info!("slot is written form={form:?} from_op={} ops={}", poisoned.done(), header.ops().len());

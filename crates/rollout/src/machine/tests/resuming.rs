@@ -138,6 +138,35 @@ fn an_update_goes_on_where_the_disk_says() {
     }
 }
 
+/// A block of the running root that has rotted panics the kernel when the delta reads it, boot after boot.
+#[test]
+fn a_delta_that_two_boots_have_broken_off_is_followed_by_everything() {
+    let setting = Setting::plain();
+    let (job, tries) = (setting.install(), Tries::default());
+    let writing = State::Writing { job: job.clone(), form: Form::Delta, ops: 9, tries };
+    let resume = |state: &State, boot, slot| {
+        let facts = Facts { slot, ..facts(boot) };
+        let bytes = Journal::new(state.clone(), Memory::default()).to_bytes().unwrap();
+        Journal::parse(&bytes).unwrap().resume(&facts).state
+    };
+    let (poisoned, sealed) = (SlotContent::Poisoned, SlotContent::Sealed(job.from.root));
+    // The agent may be killed as often as it likes, and the power may go once.
+    assert_eq!(resume(&writing, Boot::Same, poisoned), writing);
+    let once = resume(&writing, Boot::New, poisoned);
+    assert!(matches!(once, State::Writing { form: Form::Delta, ops: 9, .. }), "{once:?}");
+    let once = resume(&once, Boot::Same, poisoned);
+    let twice = resume(&once, Boot::New, poisoned);
+    assert!(matches!(twice, State::Writing { form: Form::Full, ops: 0, .. }), "{twice:?}");
+    // What is done again is done in full, the kernel image too.
+    let prepared = resume(&once, Boot::New, sealed);
+    let (state, _) = step(prepared, Event::Prepared, &setting.ctx()).unwrap();
+    assert!(matches!(state, State::Writing { form: Form::Full, .. }), "{state:?}");
+    let State::Writing { job, form, .. } = state else { panic!("{state:?}") };
+    let verified = Event::Verified(job.system().root);
+    let (state, _) = step(State::Verifying { job, form }, verified, &setting.ctx()).unwrap();
+    assert!(matches!(state, State::FetchingUki { form: Form::Full, .. }), "{state:?}");
+}
+
 #[test]
 fn what_was_good_and_fails_is_denied_unless_its_copy_rotted() {
     for (class, denied) in [(Class::Panic, true), (Class::Hang, true), (Class::Stage1, false)] {
@@ -270,6 +299,8 @@ fn journals_of_this_form_stay_as_they_are() {
         .map(|state| Journal::new(state, Memory::default()))
         .collect();
     journals.push(Journal::new(State::Idle, memory));
+    let job = Job { broken_off: 1, ..Setting::plain().install() };
+    journals.push(Journal::new(State::Preparing { job }, Memory::default()));
     let mut known = include_str!("golden/form-1.jsonl").lines();
     for journal in &journals {
         let known = known.next().unwrap_or_default();
