@@ -440,8 +440,10 @@ impl Agent {
                 // Its entry is gone, and its slot.
                 self.other = None;
             }
-            if matches!(next.state, State::Idle) {
-                self.health = None;
+            if matches!(next.state, State::Idle)
+                && let Some(gate) = self.health.take().filter(|_| next.memory.unwell.is_some())
+            {
+                warning!("health gates do not hold after the rollback gate=\"{gate}\"");
             }
         }
         let is_proved = self.journal.state.is_on_trial() && !next.state.is_on_trial();
@@ -498,6 +500,7 @@ impl Agent {
             mirror: self.mirror,
             patience: match &self.journal.state {
                 State::Probation { trial } if trial.way == Way::OneShot => Some(self.tools.machine.deadline),
+                State::RolledBack { .. } => Some(self.tools.machine.deadline),
                 _ => None,
             },
         };

@@ -164,16 +164,23 @@ impl Work {
                 pid1.order(control::Request::Reboot)?;
                 return Ok(None);
             }
-            Act::Watch => self.watch()?,
+            Act::Watch => match self.watch()? {
+                Event::Unhealthy => {
+                    warning!("the system that the operator went back to does not prove itself");
+                    pid1.order(control::Request::Failed)?;
+                    return Err(Error::Stopped { source: std::io::ErrorKind::TimedOut.into() });
+                }
+                event => event,
+            },
             Act::Bless { system, demote } => self.bless(*system, *demote)?,
             Act::Recover(undo) => {
                 self.undo(*undo)?;
-                let healthy = self.watch()?;
+                let event = self.watch()?;
                 // The entry is good, so that PID 1 thinks so too, unless the firmware left it something else to think.
                 if let Err(error) = pid1.order(control::Request::Good) {
                     warning!("PID 1 not told that this boot is good error=\"{}\"", Chain(&error));
                 }
-                healthy
+                event
             }
             Act::Discard(undo) => {
                 self.undo(*undo)?;
@@ -213,8 +220,8 @@ impl Work {
         Ok(Event::Drained)
     }
 
-    /// Until the gates have held for as long as they must. PID 1 has the deadline of an entry on trial; one that the operator went
-    /// back to has none there, and is left by another reboot.
+    /// Until the gates have held for as long as they must, or patience is over. PID 1 has the deadline of an entry on trial; one that
+    /// the operator went back to has none there, and is left by another reboot, nor has what runs after a rollback.
     fn watch(&self) -> Result<Event, Error> {
         let (mut health, began) = (Health::new(&self.tools), Instant::now());
         while !self.stop.is_wanted() {
@@ -222,9 +229,7 @@ impl Work {
                 return Ok(Event::Healthy);
             }
             if self.patience.is_some_and(|patience| began.elapsed() > patience) {
-                warning!("the system that the operator went back to does not prove itself");
-                self.tools.pid1.order(control::Request::Failed)?;
-                break;
+                return Ok(Event::Unhealthy);
             }
             std::thread::sleep(health.pause());
         }

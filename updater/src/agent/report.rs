@@ -36,7 +36,9 @@ impl Agent {
             denied: memory.deny.iter().cloned().collect(),
             repository: self.repository.clone(),
             traffic: self.traffic_now().unwrap_or(self.traffic),
-            health: self.health.clone(),
+            health: self.health.clone().or_else(|| {
+                memory.unwell.map(|at| format!("did not hold after the rollback, and was left alone at {at}"))
+            }),
             peak_memory: peak_memory(&fs::read_to_string("/proc/self/status").unwrap_or_default()),
             time: now,
             time_is_sure: self.sure == Sure::Yes && !self.tools.settings.time_servers.is_empty(),

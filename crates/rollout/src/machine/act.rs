@@ -79,7 +79,7 @@ pub enum Act {
         /// What must not boot by itself any more.
         demote: Option<System>,
     },
-    /// Undo, then watch the health gates. `Healthy`.
+    /// Undo, then watch the health gates for as long as a boot may take to prove itself. `Healthy` or `Unhealthy`.
     Recover(Undo),
     /// Give the fleet's lock back, held or not. `LockReleased`.
     ReleaseLock,

@@ -38,6 +38,8 @@ pub enum Event {
     Activated,
     /// The health gates held for as long as they must.
     Healthy,
+    /// They did not for as long as a boot may take to prove itself.
+    Unhealthy,
     /// The running entry is good.
     Blessed,
     /// The lock is not held, whoever holds it now.
@@ -138,6 +140,7 @@ impl Event {
             Self::Drained => "Drained",
             Self::Activated => "Activated",
             Self::Healthy => "Healthy",
+            Self::Unhealthy => "Unhealthy",
             Self::Blessed => "Blessed",
             Self::LockReleased => "LockReleased",
             Self::Discarded => "Discarded",

@@ -34,6 +34,9 @@ pub struct Memory {
     /// When the last update began.
     #[serde(with = "text::option")]
     pub last_start: Option<Time>,
+    /// When the health gates had not held in time after a rollback. They are not watched any more.
+    #[serde(with = "text::option", skip_serializing_if = "Option::is_none")]
+    pub unwell: Option<Time>,
 }
 
 /// Failures in a row.
@@ -61,6 +64,8 @@ pub enum Note {
     Denied(Denial),
     /// Its tries were all cut short.
     CutShort(RootHash),
+    /// After a rollback the health gates held, or did not in time.
+    Unwell(Option<Time>),
     /// The operator lets failures and rejections be forgotten: of one version, or of all.
     Forgiven(Option<OsVersion>),
     /// The publisher names a security floor.
@@ -79,10 +84,11 @@ impl Memory {
             Note::Confirmed(system, epoch) => {
                 self.confirmed = Some(system);
                 self.epoch = self.epoch.max(epoch);
-                (self.failures, self.cut_short) = (None, None);
+                (self.failures, self.cut_short, self.unwell) = (None, None, None);
             }
             Note::Denied(denial) => self.deny.add(denial),
             Note::CutShort(root) => self.cut_short = Some(root),
+            Note::Unwell(at) => self.unwell = at,
             Note::Forgiven(version) => {
                 (self.failures, self.cut_short) = (None, None);
                 self.deny.lift(version);

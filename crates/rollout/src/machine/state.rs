@@ -89,7 +89,7 @@ pub enum State {
         /// What was on trial.
         trial: Trial,
     },
-    /// The old system runs again, and its health gates are watched.
+    /// The old system runs again, and its health gates are watched, up to a deadline.
     RolledBack {
         /// What was rejected.
         trial: Trial,

@@ -117,7 +117,13 @@ pub fn step(state: State, event: Event, ctx: &Context<'_>) -> Result<(State, Eff
             }
             (state, effects)
         }
-        (RolledBack { .. }, Event::Healthy) => release(Idle, ctx),
+        (RolledBack { .. }, event @ (Event::Healthy | Event::Unhealthy)) => {
+            // Where it is not well the next release may mend it, and others may be waiting for the lock.
+            let unwell = (event == Event::Unhealthy).then_some(ctx.now);
+            let (state, mut effects) = release(Idle, ctx);
+            effects.notes.push(Note::Unwell(unwell));
+            (state, effects)
+        }
 
         (Releasing { then, .. }, Event::LockReleased) => enter(*then, ctx),
         (Releasing { then, tries }, Event::Trouble(trouble)) => {

@@ -301,6 +301,7 @@ fn journals_of_this_form_stay_as_they_are() {
     journals.push(Journal::new(State::Idle, memory));
     let job = Job { broken_off: 1, ..Setting::plain().install() };
     journals.push(Journal::new(State::Preparing { job }, Memory::default()));
+    journals.push(Journal::new(State::Idle, Memory { unwell: Some(now()), ..Memory::default() }));
     let mut known = include_str!("golden/form-1.jsonl").lines();
     for journal in &journals {
         let known = known.next().unwrap_or_default();

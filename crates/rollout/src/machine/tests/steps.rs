@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    deny::Class,
+    deny::{Class, Denial},
     orders::{Hold, Orders, Urgency},
     window::Schedule,
 };
@@ -181,6 +181,31 @@ fn the_way_back_is_closed_below_the_security_floor_and_denies_what_it_left() {
     assert_eq!(released(&state), "Idle");
     assert!(effects.notes.iter().any(|note| matches!(note, Note::Denied(denial)
         if denial.system == fixture::system("1.1.0") && denial.class == Class::Operator)));
+}
+
+/// What failed the new system may fail the old one, too: a gate that nobody on this machine can mend.
+#[test]
+fn a_machine_that_is_sick_after_a_rollback_gives_the_lock_back_and_takes_the_cure() {
+    let mut setting = Setting::plain();
+    let trial = setting.install().trial();
+    let (system, at) = (trial.system, setting.now);
+    setting.memory.note(Note::Denied(Denial { system, class: Class::Unhealthy, reason: String::new(), at }));
+    let (state, effects) = take(&setting, State::RolledBack { trial }, Event::Unhealthy);
+    assert_eq!((released(&state), effects.act), ("Idle", Some(Act::ReleaseLock)));
+    effects.notes.into_iter().for_each(|note| setting.memory.note(note));
+    assert_eq!(setting.memory.unwell, Some(at), "and it is remembered");
+    let (state, _) = take(&setting, state, Event::LockReleased);
+    assert_eq!(
+        take(&setting, state.clone(), Event::Refreshed).0,
+        State::Idle,
+        "what was denied is not taken"
+    );
+    setting.manifest = Some(trusted(&["1.0.0", "1.1.0", "1.2.0"]));
+    let (state, _) = take(&setting, state, Event::Refreshed);
+    assert_eq!(state.job().map(Job::system), Some(fixture::system("1.2.0")));
+
+    setting.memory.note(Note::Confirmed(fixture::system("1.2.0"), Epoch(3)));
+    assert_eq!(setting.memory.unwell, None, "until something is well");
 }
 
 #[test]

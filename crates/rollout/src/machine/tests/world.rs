@@ -117,7 +117,8 @@ impl World {
     /// The act comes to an end.
     pub(super) fn perform(&mut self, luck: bool) {
         if let Some(event) = self.answer(luck) {
-            if luck {
+            // It is not watched before all is undone.
+            if luck || event == Event::Unhealthy {
                 self.carry_out();
             }
             self.event(event);
