@@ -35,8 +35,9 @@ pub(super) fn decide(ctx: &Context<'_>) -> Decision {
         Choice::Wait { obstacle: Obstacle::Wave { until }, .. } => Decision::Stay(Some(until)),
         Choice::Wait { .. } | Choice::UpToDate | Choice::PinNotOffered(_) => Decision::Stay(None),
         Choice::Take(offer) => {
-            let next = ctx.memory.last_start.map(|last| last.after(ctx.config.min_between));
-            match ahead(next, ctx.now).filter(|_| urgency == Urgency::Planned) {
+            let span = ctx.config.min_between;
+            let next = ctx.memory.last_start.map(|last| last.after(span));
+            match ahead(next, span, ctx.now).filter(|_| urgency == Urgency::Planned) {
                 Some(until) => Decision::Stay(Some(until)),
                 None => Decision::Start(Box::new(Job {
                     plan: Plan::Install(offer),

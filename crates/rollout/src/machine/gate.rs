@@ -5,6 +5,7 @@ use super::{
     job::{Job, ahead},
 };
 use crate::{
+    backoff::LONGEST,
     orders::{Hold, Urgency},
     select::Standing,
     time::Time,
@@ -57,7 +58,7 @@ impl Gate {
     /// The gate of `job`.
     pub fn of(job: &Job, not_before: Option<Time>, ctx: &Context<'_>) -> Self {
         let shut = |reason, until| Self::Shut { reason, until };
-        if let Some(until) = ahead(not_before, ctx.now) {
+        if let Some(until) = ahead(not_before, LONGEST, ctx.now) {
             return shut(Reason::Attempt, Some(until));
         }
         if job.offer().is_none() {

@@ -1,5 +1,7 @@
 //! What an update is about.
 
+use std::time::Duration;
+
 use coracle_layout::Slot;
 use serde::{Deserialize, Serialize};
 
@@ -140,12 +142,7 @@ impl Trial {
 
 impl Tries {
     /// One more failure: wait.
-    pub(super) fn again(
-        self,
-        backoff: Backoff,
-        asked: Option<std::time::Duration>,
-        ctx: &Context<'_>,
-    ) -> Self {
+    pub(super) fn again(self, backoff: Backoff, asked: Option<Duration>, ctx: &Context<'_>) -> Self {
         let failures = self.failures.saturating_add(1);
         Self { failures, until: Some(ctx.now.after(backoff.wait(failures, asked, ctx.jitter))), ..self }
     }
@@ -154,6 +151,11 @@ impl Tries {
     pub(super) fn corrupt(self, ctx: &Context<'_>) -> Option<Self> {
         let corrupt = self.corrupt + 1;
         (corrupt < MAX_CORRUPT).then(|| Self { corrupt, ..self }.again(Backoff::SERVER, None, ctx))
+    }
+
+    /// The end of the wait, if it is not over.
+    pub(super) fn ahead(&self, now: Time) -> Option<Time> {
+        ahead(self.until, LONGEST, now)
     }
 
     /// Being tried.
@@ -167,7 +169,7 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-/// The end of a wait that is not over. What is further away than any wait was set by another clock, and is over.
-pub(super) fn ahead(until: Option<Time>, now: Time) -> Option<Time> {
-    until.filter(|&until| now < until && until <= now.after(LONGEST))
+/// The end of a wait that is not over. What is further away than the wait ever is was set by another clock, and is over.
+pub(super) fn ahead(until: Option<Time>, longest: Duration, now: Time) -> Option<Time> {
+    until.filter(|&until| now < until && until <= now.after(longest))
 }

@@ -10,7 +10,7 @@ use super::{
     gate::Gate,
     job::{Form, Job, Trial, Tries, ahead},
 };
-use crate::{orders::Urgency, system::System, text, time::Time};
+use crate::{backoff::LONGEST, orders::Urgency, system::System, text, time::Time};
 
 /// Where an update stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -220,7 +220,7 @@ impl State {
 
     /// What is to be done in it. Done again after a restart, it does no harm.
     pub fn act(&self, ctx: &Context<'_>) -> Act {
-        let rest = |tries: &Tries| ahead(tries.until, ctx.now).map(|until| Act::Rest { until: Some(until) });
+        let rest = |tries: &Tries| tries.ahead(ctx.now).map(|until| Act::Rest { until: Some(until) });
         match self {
             Self::Idle => Act::Rest { until: decide(ctx).until(ctx.now) },
             Self::Preparing { job } => Act::Prepare { slot: job.slot, root: job.system().root },
@@ -250,7 +250,7 @@ impl State {
             Self::Releasing { tries, .. } => rest(tries).unwrap_or(Act::ReleaseLock),
             Self::Discarding { job, tries, .. } => rest(tries).unwrap_or(Act::Discard(job.undo())),
             Self::Failed { until, .. } => {
-                Act::Rest { until: Some(ahead(Some(*until), ctx.now).unwrap_or(ctx.now)) }
+                Act::Rest { until: Some(ahead(Some(*until), LONGEST, ctx.now).unwrap_or(ctx.now)) }
             }
         }
     }

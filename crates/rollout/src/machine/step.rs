@@ -12,15 +12,14 @@ use super::{
     verb,
 };
 use crate::{
-    backoff::Backoff,
+    backoff::{Backoff, LONGEST},
     deny::{Class, Denial},
     orders::{Orders, Urgency},
     select::Standing,
 };
 
 /// From one failed update to the next attempt at it.
-const AFTER_FAILURE: Backoff =
-    Backoff { first: std::time::Duration::from_secs(600), most: crate::backoff::LONGEST };
+const AFTER_FAILURE: Backoff = Backoff { first: std::time::Duration::from_secs(600), most: LONGEST };
 
 /// Takes an event.
 pub fn step(state: State, event: Event, ctx: &Context<'_>) -> Result<(State, Effects), Illegal> {
@@ -30,7 +29,9 @@ pub fn step(state: State, event: Event, ctx: &Context<'_>) -> Result<(State, Eff
         (state, Event::Refreshed) => refreshed(state, ctx),
 
         (Idle, Event::Due) => start(ctx),
-        (Failed { until, .. }, Event::Due) if ahead(Some(until), ctx.now).is_none() => enter(Idle, ctx),
+        (Failed { until, .. }, Event::Due) if ahead(Some(until), LONGEST, ctx.now).is_none() => {
+            enter(Idle, ctx)
+        }
         (state @ Failed { .. }, Event::Due) => enter(state, ctx),
 
         (Preparing { job }, Event::Prepared) => {
@@ -244,7 +245,7 @@ fn again(tries: Tries, trouble: Trouble, ctx: &Context<'_>) -> Option<Tries> {
 
 /// Its wait is over, or is not yet.
 fn due(tries: Tries, ctx: &Context<'_>) -> Tries {
-    if ahead(tries.until, ctx.now).is_some() { tries } else { tries.now() }
+    if tries.ahead(ctx.now).is_some() { tries } else { tries.now() }
 }
 
 /// The delta did not lead there: everything, once.

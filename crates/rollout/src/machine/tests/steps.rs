@@ -76,6 +76,24 @@ fn a_server_that_does_not_answer_is_waited_for_without_an_end() {
 }
 
 #[test]
+fn one_update_begins_as_long_after_another_as_the_settings_say() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    for span in [Duration::from_secs(600), 6 * HOUR, 7 * HOUR, 7 * 24 * HOUR] {
+        let mut setting = Setting::plain();
+        setting.config.min_between = span;
+        setting.memory.last_start = Some(setting.now);
+        let (state, effects) = take(&setting, State::Idle, Event::Refreshed);
+        let until = setting.now.after(span);
+        assert_eq!((state, effects.act), (State::Idle, Some(Act::Rest { until: Some(until) })), "{span:?}");
+        setting.now = until;
+        assert_eq!(take(&setting, State::Idle, Event::Due).0.name(), "Preparing", "{span:?}");
+        // Another clock said when the last one began.
+        setting.memory.last_start = Some(setting.now.after(HOUR));
+        assert_eq!(take(&setting, State::Idle, Event::Due).0.name(), "Preparing", "{span:?}");
+    }
+}
+
+#[test]
 fn failures_in_a_row_wait_longer_and_longer() {
     let mut setting = Setting::plain();
     let mut waits = Vec::new();
