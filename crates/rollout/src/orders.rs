@@ -16,6 +16,18 @@ pub struct Orders {
     pub urgency: Urgency,
 }
 
+impl Orders {
+    /// Whether they may lead from what runs to that version: up, and no further than the pinned one, to which it may be a step; down
+    /// to the pinned one alone.
+    pub fn lead(&self, running: OsVersion, to: OsVersion) -> bool {
+        match self.pin {
+            None => to > running,
+            Some(pin) if to < running => to == pin.version && pin.downgrade == Downgrade::Allow,
+            Some(pin) => to <= pin.version,
+        }
+    }
+}
+
 /// Whether releases may be taken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Hold {

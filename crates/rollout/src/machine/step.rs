@@ -159,6 +159,12 @@ pub(super) fn release(then: State, ctx: &Context<'_>) -> (State, Effects) {
     enter(State::Releasing { then: Box::new(then), tries: Tries::default() }, ctx)
 }
 
+/// Whether the orders do not lead to the release that is under way, or not any more.
+pub(super) fn is_astray(state: &State, ctx: &Context<'_>) -> bool {
+    let offer = state.job().and_then(Job::offer);
+    offer.is_some_and(|offer| !ctx.memory.orders.lead(ctx.running.system.version, offer.system.version))
+}
+
 /// The update is not wanted any more.
 pub(super) fn withdraw(state: State, ctx: &Context<'_>) -> (State, Effects) {
     match state {
@@ -208,6 +214,7 @@ fn refreshed(state: State, ctx: &Context<'_>) -> (State, Effects) {
         _ => Standing::Offered,
     };
     let withdrawn = state.job().is_some_and(|job| standing(job) == Standing::Withdrawn);
+    let unwanted = withdrawn || is_astray(&state, ctx);
     let (state, mut effects) = match state {
         State::Idle => {
             let (state, mut effects) = start(ctx);
@@ -221,7 +228,7 @@ fn refreshed(state: State, ctx: &Context<'_>) -> (State, Effects) {
             Decision::Start(job) if job.system() != system => enter(State::Idle, ctx),
             _ => (State::Failed { system, trouble, until }, Effects::default()),
         },
-        state if withdrawn => withdraw(state, ctx),
+        state if unwanted => withdraw(state, ctx),
         state @ State::Staged { .. } => enter(state, ctx),
         state => (state, Effects::default()),
     };

@@ -51,7 +51,7 @@ fn trusted(versions: &[&str]) -> Trusted<Manifest> {
 pub(super) struct Setting {
     pub(super) config: Config,
     pub(super) memory: Memory,
-    running: Running,
+    pub(super) running: Running,
     other: Option<System>,
     pub(super) manifest: Option<Trusted<Manifest>>,
     pub(super) now: Time,

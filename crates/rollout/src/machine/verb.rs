@@ -7,7 +7,7 @@ use super::{
     job::{Job, Plan, Tries},
     memory::Note,
     state::State,
-    step::{enter, release, withdraw},
+    step::{enter, is_astray, release, withdraw},
 };
 use crate::orders::{Hold, Orders, Urgency};
 
@@ -41,12 +41,8 @@ fn ordered(mut state: State, orders: Orders, ctx: &Context<'_>) -> (State, Effec
     }
     let memory = super::Memory { orders, ..ctx.memory.clone() };
     let ctx = &Context { memory: &memory, ..*ctx };
-    let unwanted = state.job().and_then(Job::offer).is_some_and(|offer| {
-        // A lower version than the pinned one may be a step on the way.
-        orders.pin.is_some_and(|pin| offer.system.version > pin.version)
-    });
     let (state, mut effects) = match state {
-        state if unwanted => withdraw(state, ctx),
+        state if is_astray(&state, ctx) => withdraw(state, ctx),
         State::Locking { job, .. } if orders.hold == Hold::On && job.offer().is_some() => {
             release(State::Staged { job, not_before: None }, ctx)
         }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     deny::{Class, Denial},
-    orders::{Hold, Orders, Urgency},
+    orders::{Downgrade, Hold, Orders, Pin, Urgency},
     window::Schedule,
 };
 
@@ -126,6 +126,61 @@ fn a_release_that_is_recalled_is_dropped_wherever_it_is() {
     assert_eq!(draining.workloads(), Workloads::Down);
     let (state, _) = take(&setting, draining, Event::Refreshed);
     assert_eq!((released(&state), state.workloads()), ("Discarding", Workloads::Up));
+}
+
+#[test]
+fn a_job_that_the_orders_would_not_choose_any_more_is_dropped() {
+    let mut setting = Setting::plain();
+    setting.running = running("1.1.0");
+    setting.manifest = Some(trusted(&["1.0.0", "1.1.0", "1.2.0", "1.3.0"]));
+    let pin = |version, downgrade| Some(Pin { version: fixture::version(version), downgrade });
+    let under = |pin, offer: Option<&str>| {
+        let mut setting = setting.clone();
+        setting.memory.orders.pin = pin;
+        let job = setting.install();
+        assert_eq!(offer, Some(job.system().version.to_string().as_str()));
+        (setting, job)
+    };
+    let down = under(pin("1.0.0", Downgrade::Allow), Some("1.0.0"));
+    let up = under(pin("1.2.0", Downgrade::Refuse), Some("1.2.0"));
+    let top = under(None, Some("1.3.0"));
+    for ((setting, job), pin, dropped) in [
+        (&down, None, true),
+        (&down, pin("1.0.0", Downgrade::Refuse), true),
+        (&down, pin("1.1.0", Downgrade::Allow), true),
+        (&down, pin("1.2.0", Downgrade::Allow), true),
+        (&down, pin("1.0.0", Downgrade::Allow), false),
+        (&up, None, false),
+        (&up, pin("1.1.0", Downgrade::Refuse), true),
+        // Perhaps a step on the way.
+        (&up, pin("1.3.0", Downgrade::Refuse), false),
+        (&top, pin("1.2.0", Downgrade::Refuse), true),
+        (&top, pin("1.0.0", Downgrade::Allow), true),
+        (&top, pin("1.3.0", Downgrade::Refuse), false),
+    ] {
+        let order = Event::Operator(pin.map_or(Verb::Unpin, Verb::Pin));
+        let job = || job.clone();
+        let tries = Tries::default();
+        for (state, to) in [
+            (State::Preparing { job: job() }, "Idle"),
+            (State::Writing { job: job(), form: Form::Full, ops: 7, tries }, "Idle"),
+            (State::Verifying { job: job(), form: Form::Full }, "Idle"),
+            (State::FetchingUki { job: job(), form: Form::Full, tries }, "Discarding"),
+            (State::Staged { job: job(), not_before: None }, "Discarding"),
+            (State::Locking { job: job(), tries }, "Releasing"),
+            (State::Draining { job: job() }, "Releasing"),
+            // Too late.
+            (State::Rebooting { job: job() }, "Rebooting"),
+        ] {
+            let (next, _) = take(setting, state.clone(), order.clone());
+            let want = if dropped { to } else { state.name() };
+            assert_eq!(next.name(), want, "{} {pin:?}", job().system());
+            // What came back because it was not started is dropped when the next manifest is read.
+            let mut later = setting.clone();
+            later.memory.orders.pin = pin;
+            assert_eq!(take(&later, state, Event::Refreshed).0.name(), want, "{} {pin:?}", job().system());
+        }
+    }
 }
 
 #[test]
