@@ -31,11 +31,12 @@ use coracle_fetch::Remote;
 use coracle_layout::{control, paths};
 use coracle_log::{Chain, error, info, warning};
 use coracle_rollout::machine::{
-    Act, Aside, Config, Context, Entry, Event, Journal, State, Trouble, Way, Workloads, step,
+    Act, Aside, Certainty, Config, Context, Entry, Event, Journal, State, Trouble, Way, Workloads, step,
 };
 use coracle_rollout::operator::{Answer, Repository, Request, Traffic};
 use coracle_rollout::poll::Poll;
 use coracle_rollout::{System, Time};
+use coracle_trust::Clock;
 
 use crate::forms::{self, Forms};
 use crate::keep::{Kept, Store};
@@ -243,9 +244,14 @@ impl Agent {
 
     /// What a step looks at.
     fn context(&self) -> Context<'_> {
-        let now = self.now();
+        let clock = clock(&self.tools.settings, self.sure);
+        let now = self.poller.time(clock);
         Context {
             now,
+            certainty: match clock {
+                Clock::Set(_) => Certainty::Sure,
+                Clock::Unset => Certainty::Unsure,
+            },
             jitter: jitter(),
             config: &self.config,
             memory: &self.journal.memory,
@@ -349,7 +355,8 @@ impl Agent {
 
     fn answered(&mut self, answer: Result<Arc<Polled>, Error>, sure: Sure) {
         self.is_polling = false;
-        if sure == Sure::Yes && self.sure == Sure::No {
+        let is_told = sure == Sure::Yes && self.sure == Sure::No;
+        if is_told {
             facts::note_sure();
         }
         self.clock_failures = if sure == Sure::Yes { 0 } else { self.clock_failures.saturating_add(1) };
@@ -384,6 +391,10 @@ impl Agent {
                     self.repository.address
                 );
                 self.repository.error = Some(why);
+                if is_told && matches!(self.journal.state, State::Staged { .. }) {
+                    // Perhaps for the time alone.
+                    self.happened(Event::Due);
+                }
             }
         }
         self.repository.next = Some(self.poll.next(now));

@@ -12,8 +12,8 @@ use crate::{
     deny::Class,
     fixture,
     machine::{
-        Act, Approval, Boot, Config, Context, Entry, Event, Facts, Journal, Memory, Other, Running, Selected,
-        SlotContent, State, UkiContent, step,
+        Act, Approval, Boot, Certainty, Config, Context, Entry, Event, Facts, Journal, Memory, Other,
+        Running, Selected, SlotContent, State, UkiContent, step,
     },
     poll::{INTERVAL, Poll},
     system::Epoch,
@@ -211,6 +211,7 @@ impl Fleet {
         let node = &mut self.nodes[n as usize];
         let ctx = Context {
             now,
+            certainty: Certainty::Sure,
             jitter,
             config: &node.config,
             memory: &node.memory,

@@ -26,7 +26,7 @@ mod step;
 mod verb;
 
 pub use act::{Act, Aside, Effects, Undo, Way, Workloads};
-pub use context::{Approval, Config, Context, Running};
+pub use context::{Approval, Certainty, Config, Context, Running};
 pub use event::{Event, Illegal, Trouble, Verb};
 pub use gate::{Gate, Reason};
 pub use job::{Form, Job, Plan, Trial, Tries};

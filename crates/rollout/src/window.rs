@@ -115,6 +115,11 @@ impl Schedule {
         None
     }
 
+    /// Whether it is open whatever the time is.
+    pub fn is_always_open(&self) -> bool {
+        self.windows.is_empty() && self.blackouts.is_empty()
+    }
+
     /// Whether it is open.
     pub fn is_open(&self, now: Time) -> bool {
         self.next_open(now) == Some(now)

@@ -23,6 +23,8 @@ use crate::{
 pub struct Context<'a> {
     /// The time; the last time that was certain, where the clock is not.
     pub now: Time,
+    /// Whether it is certain.
+    pub certainty: Certainty,
     /// A random number, another one for each step.
     pub jitter: Jitter,
     /// How the machine is configured.
@@ -65,6 +67,15 @@ pub struct Config {
     pub slot_bytes: u64,
     /// The least time from the beginning of one update to that of the next.
     pub min_between: Duration,
+}
+
+/// Whether the time is what it is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certainty {
+    /// A time server has told it since the boot; or none is to be asked, and the machine's own clock is what there is.
+    Sure,
+    /// It is later than that: no time server has answered yet.
+    Unsure,
 }
 
 /// Who decides that a machine reboots for an update.

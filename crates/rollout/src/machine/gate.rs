@@ -1,7 +1,7 @@
 //! What a staged update waits for: all of it together.
 
 use super::{
-    context::{Approval, Context},
+    context::{Approval, Certainty, Context},
     job::{Job, ahead},
 };
 use crate::{
@@ -49,6 +49,9 @@ pub enum Reason {
     /// The wave that reaches this machine.
     #[error("its wave")]
     Wave,
+    /// A time by which windows and blackouts can be kept.
+    #[error("the time, which no time server has told yet")]
+    Time,
     /// The next maintenance window.
     #[error("a maintenance window")]
     Window,
@@ -86,7 +89,11 @@ impl Gate {
         if let Some(until) = wave.filter(|&until| ctx.now < until) {
             return shut(Reason::Wave, Some(until));
         }
-        match ctx.config.schedule.next_open(ctx.now) {
+        let schedule = &ctx.config.schedule;
+        if ctx.certainty == Certainty::Unsure && !schedule.is_always_open() {
+            return shut(Reason::Time, None);
+        }
+        match schedule.next_open(ctx.now) {
             Some(open) if open <= ctx.now => Self::Open,
             until => shut(Reason::Window, until),
         }

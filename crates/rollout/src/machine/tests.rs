@@ -55,6 +55,7 @@ pub(super) struct Setting {
     other: Option<System>,
     pub(super) manifest: Option<Trusted<Manifest>>,
     pub(super) now: Time,
+    pub(super) certainty: Certainty,
 }
 
 impl Setting {
@@ -67,12 +68,14 @@ impl Setting {
             other: Some(fixture::system("0.9.0")),
             manifest: Some(trusted(&["1.0.0", "1.1.0"])),
             now: now(),
+            certainty: Certainty::Sure,
         }
     }
 
     pub(super) fn ctx(&self) -> Context<'_> {
         Context {
             now: self.now,
+            certainty: self.certainty,
             jitter: Jitter(1 << 31),
             config: &self.config,
             memory: &self.memory,

@@ -215,6 +215,36 @@ fn a_window_that_closes_while_the_lock_is_waited_for_gives_it_back() {
     }
 }
 
+/// The day of the image is what a machine without a clock goes by, and no day to keep a window by.
+#[test]
+fn a_window_stays_shut_until_the_time_is_known() {
+    let mut setting = Setting::plain();
+    setting.certainty = Certainty::Unsure;
+    let staged = staged(&setting);
+    assert_eq!(
+        take(&setting, staged.clone(), Event::Due).0.name(),
+        "Locking",
+        "without windows it is no matter"
+    );
+    for schedule in [
+        r#"{"windows": [{"days": ["Fri"], "start_time": "00:00", "length_minutes": 60}]}"#,
+        r#"{"blackouts": [{"from": "2027-02-01", "to": "2027-02-02"}]}"#,
+    ] {
+        setting.config.schedule = serde_json::from_str(schedule).unwrap();
+        assert!(setting.config.schedule.is_open(setting.now), "as far as anybody knows");
+        let (state, effects) = take(&setting, staged.clone(), Event::Due);
+        assert_eq!((&state, effects.act), (&staged, Some(Act::Rest { until: None })));
+        let shut = Status::Gate { reason: Reason::Time, until: None };
+        assert_eq!(state.status(&setting.ctx()), shut);
+        assert_eq!(shut.to_string(), "waits for the time, which no time server has told yet");
+
+        let (hurried, _) = take(&setting, state, Event::Operator(Verb::Apply));
+        assert_eq!(take(&setting, hurried, Event::Due).0.name(), "Locking");
+        let told = Setting { certainty: Certainty::Sure, ..setting.clone() };
+        assert_eq!(take(&told, staged.clone(), Event::Due).0.name(), "Locking");
+    }
+}
+
 #[test]
 fn apply_goes_past_window_hold_and_approval_once() {
     let mut setting = Setting::plain();
