@@ -176,5 +176,22 @@ impl Trusted<Manifest> {
     }
 }
 
+/// What stands against going back to a system that is still on the disk. Recalls and epochs are what a manifest knows: without one they
+/// stand against nothing, and a recall does not against the pinned version.
+pub fn way_back(other: System, manifest: Option<&Trusted<Manifest>>, node: &Node<'_>) -> Option<Obstacle> {
+    let is_pinned = node.orders.pin.is_some_and(|pin| pin.version == other.version);
+    if !is_pinned && manifest.is_some_and(|manifest| manifest.recalled.contains(&other.version)) {
+        return Some(Obstacle::Recalled);
+    }
+    if let Some(floor) = node.security_floor.filter(|floor| other.version < *floor) {
+        return Some(Obstacle::BelowFloor { floor });
+    }
+    let listed = manifest.and_then(|manifest| manifest.releases.iter().find(|known| known.system() == other));
+    if let Some(release) = listed.filter(|release| release.epoch < node.epoch) {
+        return Some(Obstacle::Epoch { epoch: release.epoch, least: node.epoch });
+    }
+    node.deny.get(other.root).map(|denial| Obstacle::Denied(denial.clone()))
+}
+
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use coracle_layout::{OsVersion, RootHash};
 use serde::{Deserialize, Serialize};
 
 use super::state::State;
-use crate::{digest::Digest, orders::Pin};
+use crate::{digest::Digest, orders::Pin, select::Obstacle};
 
 /// What happens to an update.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,12 +116,23 @@ pub enum Verb {
 
 /// An event that does not fit its state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} cannot follow in state {}", event.name(), state.name())]
+#[error("{} {}", event.name(), self.why())]
 pub struct Illegal {
     /// The state, unchanged.
     pub state: Box<State>,
     /// The event.
     pub event: Event,
+    /// What stands against the system that the operator wants, if it is that.
+    pub obstacle: Option<Box<Obstacle>>,
+}
+
+impl Illegal {
+    fn why(&self) -> String {
+        match &self.obstacle {
+            Some(obstacle) => format!("is refused: {obstacle}"),
+            None => format!("cannot follow in state {}", self.state.name()),
+        }
+    }
 }
 
 impl Event {

@@ -144,7 +144,7 @@ pub fn step(state: State, event: Event, ctx: &Context<'_>) -> Result<(State, Eff
             enter(Discarding { job, cause, tries: due(tries, ctx) }, ctx)
         }
 
-        (state, event) => return Err(Illegal { state: Box::new(state), event }),
+        (state, event) => return Err(Illegal { state: Box::new(state), event, obstacle: None }),
     })
 }
 

@@ -9,7 +9,10 @@ use super::{
     state::State,
     step::{enter, is_astray, release, withdraw},
 };
-use crate::orders::{Hold, Orders, Urgency};
+use crate::{
+    orders::{Hold, Orders, Urgency},
+    select,
+};
 
 pub(super) fn step(state: State, verb: Verb, ctx: &Context<'_>) -> Result<(State, Effects), Illegal> {
     let orders = ctx.memory.orders;
@@ -78,12 +81,14 @@ fn apply(mut state: State, ctx: &Context<'_>) -> Result<(State, Effects), Illega
     }
 }
 
-/// Back to what the other slot holds, unless it is too old to be safe.
+/// Back to what the other slot holds, unless something stands against that.
 fn rollback(state: State, ctx: &Context<'_>) -> Result<(State, Effects), Illegal> {
-    let other =
-        ctx.other.filter(|other| ctx.memory.security_floor.is_none_or(|floor| other.version >= floor));
-    match (state, other) {
-        (State::Idle | State::Failed { .. }, Some(other)) => {
+    match (state, ctx.other) {
+        (state @ (State::Idle | State::Failed { .. }), Some(other)) => {
+            if let Some(obstacle) = select::way_back(other, ctx.manifest, &ctx.node()) {
+                let obstacle = Some(Box::new(obstacle));
+                return Err(Illegal { obstacle, ..illegal(state, Verb::Rollback) });
+            }
             let job = Job {
                 plan: Plan::Return(other),
                 slot: ctx.running.slot.other(),
@@ -99,5 +104,5 @@ fn rollback(state: State, ctx: &Context<'_>) -> Result<(State, Effects), Illegal
 }
 
 fn illegal(state: State, verb: Verb) -> Illegal {
-    Illegal { state: Box::new(state), event: Event::Operator(verb) }
+    Illegal { state: Box::new(state), event: Event::Operator(verb), obstacle: None }
 }

@@ -277,7 +277,7 @@ fn the_way_back_is_closed_below_the_security_floor_and_denies_what_it_left() {
     assert_eq!((state.name(), effects.act), ("Locking", Some(Act::TakeLock)));
     setting.memory.security_floor = Some(fixture::version("0.9.1"));
     let refused = step(State::Idle, rollback, &setting.ctx()).unwrap_err();
-    assert_eq!(refused.to_string(), "rollback cannot follow in state Idle");
+    assert_eq!(refused.to_string(), "rollback is refused: it is below the security floor 0.9.1");
 
     let trial = Trial { back_from: Some(fixture::system("1.1.0")), ..setting.going_back().trial() };
     let (state, effects) = take(&setting, State::Blessing { trial }, Event::Blessed);
@@ -309,6 +309,43 @@ fn a_machine_that_is_sick_after_a_rollback_gives_the_lock_back_and_takes_the_cur
 
     setting.memory.note(Note::Confirmed(fixture::system("1.2.0"), Epoch(3)));
     assert_eq!(setting.memory.unwell, None, "until something is well");
+}
+
+#[test]
+fn nobody_goes_back_to_what_was_denied_recalled_or_closed() {
+    let plain = Setting::plain();
+    let system = fixture::system("0.9.0");
+    let with = |change: &dyn Fn(&mut Manifest)| {
+        let mut manifest = fixture::manifest(&["0.9.0", "1.0.0"]);
+        change(&mut manifest);
+        Some(Trusted::vouched(manifest))
+    };
+    let back = |setting: &Setting| match step(State::Idle, Event::Operator(Verb::Rollback), &setting.ctx()) {
+        Ok((state, _)) => state.name().to_owned(),
+        Err(refused) => refused.to_string(),
+    };
+    assert_eq!(back(&Setting { manifest: with(&|_| ()), ..plain.clone() }), "Locking");
+
+    let mut denied = plain.clone();
+    for class in [Class::Unhealthy, Class::Operator] {
+        let denial = Denial { system, class, reason: "no answer".to_owned(), at: plain.now };
+        denied.memory.note(Note::Denied(denial));
+        assert_eq!(back(&denied), "rollback is refused: this machine rejected it: no answer");
+    }
+    denied.memory.note(Note::Forgiven(Some(system.version)));
+    assert_eq!(back(&denied), "Locking");
+
+    let recalled = with(&|manifest| manifest.recalled.push(system.version));
+    let mut recalled = Setting { manifest: recalled, ..plain.clone() };
+    assert_eq!(back(&recalled), "rollback is refused: it was recalled");
+    recalled.memory.orders.pin = Some(Pin { version: system.version, downgrade: Downgrade::Allow });
+    assert_eq!(back(&recalled), "Locking", "the operator knows");
+
+    let closed = with(&|manifest| manifest.releases[0].epoch = Epoch(2));
+    let mut closed = Setting { manifest: closed, ..plain };
+    assert_eq!(back(&closed), "rollback is refused: its epoch 2 is below 3");
+    closed.manifest = None;
+    assert_eq!(back(&closed), "Locking", "a machine that reaches no repository knows no better");
 }
 
 #[test]
