@@ -35,7 +35,7 @@ use coracle_rollout::machine::{
 };
 use coracle_rollout::operator::{Answer, Repository, Request, Traffic};
 use coracle_rollout::poll::Poll;
-use coracle_rollout::{System, Time};
+use coracle_rollout::{System, Time, Wait};
 use coracle_trust::Clock;
 
 use crate::forms::{self, Forms};
@@ -141,7 +141,7 @@ struct Agent {
     /// How many mirrors are passed over, as their files did not come or were not right.
     mirror: usize,
     number: u64,
-    due: Option<Time>,
+    due: Option<Wait>,
     again_at: Option<Instant>,
     workloads: Workloads,
     health: Option<String>,
@@ -274,7 +274,7 @@ impl Agent {
             self.again_at = None;
             self.begin_again();
         }
-        if self.due.is_some_and(|due| due <= now) {
+        if self.due.is_some_and(|due| due.end(now) <= now) {
             self.due = None;
             self.happened(Event::Due);
         }
@@ -286,7 +286,7 @@ impl Agent {
     fn wait(&self) -> Duration {
         let now = self.now();
         let poll = (!self.is_polling).then(|| self.poll.next(now));
-        let next = [self.due, poll].into_iter().flatten().min();
+        let next = [self.due.map(|due| due.end(now)), poll].into_iter().flatten().min();
         next.map_or(LONGEST_WAIT, |next| next.since(now)).clamp(Duration::from_millis(200), LONGEST_WAIT)
     }
 
@@ -501,7 +501,7 @@ impl Agent {
 
     fn begin(&mut self, act: Act) {
         self.due = match &act {
-            Act::Rest { until } => *until,
+            Act::Rest { until } => until.map(|until| Wait::new(self.now(), until)),
             _ => None,
         };
         self.number += 1;

@@ -23,6 +23,7 @@ pub mod system;
 mod text;
 pub mod time;
 pub mod trusted;
+mod wait;
 pub mod waves;
 pub mod window;
 
@@ -32,3 +33,4 @@ pub use settings::Settings;
 pub use system::{Epoch, System};
 pub use time::Time;
 pub use trusted::Trusted;
+pub use wait::Wait;

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
-    backoff::{Backoff, Jitter, LONGEST},
-    text,
+    backoff::{Backoff, Jitter},
     time::Time,
+    wait::Wait,
 };
 
 /// Between two questions when all is well, more or less by a fifth.
@@ -21,10 +19,9 @@ const NEXT_ENDPOINT: Duration = Duration::from_secs(5);
 ///
 /// A failure turns to the next endpoint at once; when all have failed in a row, they are left alone for a while that
 /// doubles. A server's `Retry-After` counts for all of them, since they serve the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Poll {
-    #[serde(with = "text")]
-    next: Time,
+    next: Wait,
     endpoint: u32,
     failures: u32,
 }
@@ -32,12 +29,13 @@ pub struct Poll {
 impl Poll {
     /// The schedule of a machine that has just booted.
     pub fn at_boot(now: Time, jitter: Jitter) -> Self {
-        Self { next: now.after(FIRST[0] + jitter.of(FIRST[1])), endpoint: 0, failures: 0 }
+        let next = Wait::new(now, now.after(FIRST[0] + jitter.of(FIRST[1])));
+        Self { next, endpoint: 0, failures: 0 }
     }
 
-    /// When to ask. A clock that was set back does not put it off: it is never further away than the longest wait.
+    /// When to ask. A clock that was set back does not put it off.
     pub fn next(&self, now: Time) -> Time {
-        self.next.min(now.after(LONGEST))
+        self.next.end(now)
     }
 
     /// Which of so many endpoints to ask.
@@ -47,7 +45,7 @@ impl Poll {
 
     /// An answer came: the endpoint stays.
     pub fn answered(self, now: Time, jitter: Jitter) -> Self {
-        Self { next: now.after(jitter.around(INTERVAL)), failures: 0, ..self }
+        Self { next: Wait::new(now, now.after(jitter.around(INTERVAL))), failures: 0, ..self }
     }
 
     /// No good answer came: the next endpoint's turn.
@@ -58,18 +56,19 @@ impl Poll {
             None if !failures.is_multiple_of(all) => NEXT_ENDPOINT,
             _ => Backoff::SERVER.wait(failures.div_ceil(all), asked, jitter),
         };
-        Self { next: now.after(wait), endpoint: self.endpoint.wrapping_add(1), failures }
+        Self { next: Wait::new(now, now.after(wait)), endpoint: self.endpoint.wrapping_add(1), failures }
     }
 
     /// The operator asks now.
     pub fn hurried(self, now: Time) -> Self {
-        Self { next: now, ..self }
+        Self { next: Wait::new(now, now), ..self }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backoff::LONGEST;
 
     const NOW: Time = Time::from_unix(1_800_000_000);
     const HALF: Jitter = Jitter(1 << 31);
@@ -114,8 +113,19 @@ mod tests {
 
     #[test]
     fn a_clock_set_back_does_not_put_a_poll_off() {
-        let poll = Poll::at_boot(NOW.after(Duration::from_secs(1 << 30)), HALF);
-        assert_eq!(wait(poll), LONGEST.as_secs());
-        assert_eq!(poll.endpoint(0), 0);
+        let later = NOW.after(Duration::from_secs(1 << 30));
+        for poll in [
+            Poll::at_boot(later, HALF),
+            Poll::at_boot(NOW, HALF).answered(later, HALF),
+            Poll::at_boot(NOW, HALF).failed(1, None, later, HALF),
+        ] {
+            assert_eq!(poll.next(NOW), NOW);
+            assert_eq!(wait(poll.answered(NOW, HALF)), 1800, "and then at intervals as ever");
+        }
+    }
+
+    #[test]
+    fn without_endpoints_there_is_a_first_one() {
+        assert_eq!(Poll::at_boot(NOW, HALF).endpoint(0), 0);
     }
 }

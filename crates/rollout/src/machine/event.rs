@@ -11,7 +11,8 @@ use crate::{digest::Digest, orders::Pin, select::Obstacle};
 /// What happens to an update.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The time asked for by [`Act::Rest`](super::Act::Rest) has come, or a little later; or the clock was set.
+    /// The time asked for by [`Act::Rest`](super::Act::Rest) has come, or a little later; or the clock was set back to
+    /// before it was asked for.
     Due,
     /// The context has a manifest that was read just now.
     Refreshed,
