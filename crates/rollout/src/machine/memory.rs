@@ -34,6 +34,9 @@ pub struct Memory {
     /// When the last update began.
     #[serde(with = "text::option")]
     pub last_start: Option<Time>,
+    /// Reboots for one release that were given up, as it was not started, in a row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_booted: Option<Failures>,
     /// When the health gates had not held in time after a rollback. They are not watched any more.
     #[serde(with = "text::option", skip_serializing_if = "Option::is_none")]
     pub unwell: Option<Time>,
@@ -62,6 +65,8 @@ pub enum Note {
     Confirmed(System, Epoch),
     /// One was rejected.
     Denied(Denial),
+    /// The reboots for it were given up, as it was not started.
+    NotBooted(RootHash),
     /// Its tries were all cut short.
     CutShort(RootHash),
     /// After a rollback the health gates held, or did not in time.
@@ -79,18 +84,20 @@ impl Memory {
             Note::Orders(orders) => self.orders = orders,
             Note::Started(at) => self.last_start = Some(at),
             Note::Failed(root) => {
-                self.failures = Some(Failures { root, count: self.failures_of(root).saturating_add(1) });
+                self.failures = Some(one_more(self.failures, root));
             }
+            Note::NotBooted(root) => self.not_booted = Some(one_more(self.not_booted, root)),
             Note::Confirmed(system, epoch) => {
                 self.confirmed = Some(system);
                 self.epoch = self.epoch.max(epoch);
                 (self.failures, self.cut_short, self.unwell) = (None, None, None);
+                self.not_booted = None;
             }
             Note::Denied(denial) => self.deny.add(denial),
             Note::CutShort(root) => self.cut_short = Some(root),
             Note::Unwell(at) => self.unwell = at,
             Note::Forgiven(version) => {
-                (self.failures, self.cut_short) = (None, None);
+                (self.failures, self.cut_short, self.not_booted) = (None, None, None);
                 self.deny.lift(version);
             }
             Note::Floor(floor) => self.security_floor = self.security_floor.max(Some(floor)),
@@ -98,6 +105,18 @@ impl Memory {
     }
 
     pub(super) fn failures_of(&self, root: RootHash) -> u32 {
-        self.failures.filter(|failures| failures.root == root).map_or(0, |failures| failures.count)
+        of(self.failures, root)
     }
+
+    pub(super) fn not_booted(&self, root: RootHash) -> u32 {
+        of(self.not_booted, root)
+    }
+}
+
+fn of(failures: Option<Failures>, root: RootHash) -> u32 {
+    failures.filter(|failures| failures.root == root).map_or(0, |failures| failures.count)
+}
+
+fn one_more(failures: Option<Failures>, root: RootHash) -> Failures {
+    Failures { root, count: of(failures, root).saturating_add(1) }
 }

@@ -24,6 +24,8 @@ use crate::{
 
 /// Reboots for one update after which something else runs, without the release having failed.
 const MAX_BOOTS: u32 = 2;
+/// So often that many are made for one release before it is denied.
+const MAX_ROUNDS: u32 = 3;
 
 /// What the agent finds when it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -281,9 +283,19 @@ fn not_started(mut job: Job, memory: &mut Memory, facts: &Facts) -> State {
     let then = if job.boots < MAX_BOOTS {
         restage(job, facts)
     } else {
+        never_started(job.system(), memory, facts);
         discard(job, Cause::Failed(Trouble::NotBooted))
     };
     unlock(then, memory, facts)
+}
+
+/// One round of reboots was in vain. Something here does not start it, and no reboot after these will do so.
+fn never_started(system: System, memory: &mut Memory, facts: &Facts) {
+    memory.note(Note::NotBooted(system.root));
+    if memory.not_booted(system.root) >= MAX_ROUNDS {
+        let reason = format!("something else ran after each of {} reboots for it", MAX_ROUNDS * MAX_BOOTS);
+        memory.note(Note::Denied(Denial { system, class: Class::NeverStarted, reason, at: facts.now }));
+    }
 }
 
 /// It had its tries, and something else runs.

@@ -194,6 +194,40 @@ fn a_release_whose_tries_were_all_cut_short_gets_as_many_again() {
 }
 
 #[test]
+fn a_release_that_is_never_started_is_denied_after_three_rounds() {
+    let job = Setting::plain().install();
+    let root = job.system().root;
+    let round = |memory: Memory| {
+        let mut journal = Journal::new(State::Rebooting { job: job.clone() }, memory);
+        for then in ["FetchingUki", "Discarding"] {
+            journal = journal.resume(&sealed(old_runs(Entry::OnTrial)));
+            let State::Releasing { then: state, .. } = &journal.state else { panic!("{:?}", journal.state) };
+            assert_eq!(state.name(), then);
+            let job = state.job().unwrap().clone();
+            journal.state = State::Rebooting { job };
+        }
+        journal.memory
+    };
+    let twice = round(round(Memory::default()));
+    assert_eq!(twice.deny.get(root), None);
+    let denied = round(twice.clone());
+    let denial = denied.deny.get(root).unwrap();
+    assert_eq!(denial.class, Class::NeverStarted);
+    assert_eq!(denial.reason, "something else ran after each of 6 reboots for it");
+    // The operator, and a blessing, let it begin anew.
+    let forgiven = Note::Forgiven(None);
+    for note in [forgiven, Note::Confirmed(fixture::system("1.0.0"), Epoch(3))] {
+        let mut memory = twice.clone();
+        memory.note(note);
+        assert_eq!(round(round(memory)).deny.get(root), None);
+    }
+    // So does another release.
+    let mut memory = twice;
+    memory.note(Note::NotBooted(fixture::system("1.2.0").root));
+    assert_eq!(round(memory).deny.get(root), None);
+}
+
+#[test]
 fn a_way_back_that_failed_is_denied_though_the_journal_is_another_ones() {
     let job = Setting::plain().going_back();
     let root = job.system().root;
@@ -302,6 +336,8 @@ fn journals_of_this_form_stay_as_they_are() {
     let job = Job { broken_off: 1, ..Setting::plain().install() };
     journals.push(Journal::new(State::Preparing { job }, Memory::default()));
     journals.push(Journal::new(State::Idle, Memory { unwell: Some(now()), ..Memory::default() }));
+    let not_booted = Some(Failures { root: system.root, count: 2 });
+    journals.push(Journal::new(State::Idle, Memory { not_booted, ..Memory::default() }));
     let mut known = include_str!("golden/form-1.jsonl").lines();
     for journal in &journals {
         let known = known.next().unwrap_or_default();
