@@ -42,7 +42,6 @@ use crate::forms::{self, Forms};
 use crate::keep::{Kept, Store};
 use act::{Around, Doing, Tools};
 use config::{clock, config, jitter};
-use download::trouble;
 pub use error::Error;
 use machine::{Image, Machine};
 use network::Network;
@@ -376,15 +375,8 @@ impl Agent {
                 self.happened(Event::Refreshed);
             }
             Err(error) => {
-                let asked = match &error {
-                    Error::Fetch { source, .. } => match trouble(source) {
-                        Trouble::Unreachable { retry_after } => retry_after,
-                        _ => None,
-                    },
-                    _ => None,
-                };
                 let endpoints = self.tools.settings.repositories.len();
-                self.poll = self.poll.failed(endpoints, asked, now, jitter());
+                self.poll = self.poll.failed(endpoints, error.retry_after(), now, jitter());
                 let why = Chain(&error).to_string();
                 warning!(
                     "repository does not answer well address={} error=\"{why}\"",

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use coracle_layout::control::{BadText, Request};
 use coracle_rollout::machine::{BadJournal, Trouble};
@@ -181,5 +182,26 @@ impl Error {
             }
             _ => Trouble::Io,
         }
+    }
+
+    /// When a server wants to be asked again.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        if let Trouble::Unreachable { retry_after } = self.trouble() { retry_after } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_asks_for_is_heard_wherever_it_says_so() {
+        let (file, asked) = (|| "metadata/timestamp.json".to_owned(), Some(Duration::from_secs(900)));
+        let busy = || Fault::Busy { status: 503, retry_after: asked };
+        let inside = coracle_trust::Error::Fetch { file: file(), source: busy() };
+        for error in [Error::Fetch { file: file(), source: busy() }, Error::Trust(Box::new(inside))] {
+            assert_eq!(error.retry_after(), asked, "{error:?}");
+        }
+        assert_eq!(Error::Fetch { file: file(), source: Fault::Missing }.retry_after(), None);
     }
 }
