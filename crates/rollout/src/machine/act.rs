@@ -1,6 +1,6 @@
 //! What follows from a step.
 
-use coracle_layout::{RootHash, Slot};
+use coracle_layout::RootHash;
 use serde::{Deserialize, Serialize};
 
 use super::{job::Form, memory::Note};
@@ -17,7 +17,7 @@ pub struct Effects {
     pub act: Option<Act>,
 }
 
-/// The one thing that is being done. Each may be repeated, and answers with an event.
+/// The one thing that is being done. Each may be repeated, and answers with an event. The slot is the one that does not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
     /// Nothing: answer `Due` at that time, or never.
@@ -27,26 +27,18 @@ pub enum Act {
     },
     /// Check that the release fits on slot and ESP; remove the slot's old entry; poison the slot. `Prepared`.
     Prepare {
-        /// The slot.
-        slot: Slot,
         /// What is to come there.
         root: RootHash,
     },
     /// Stream operations: verify, write, flush. `Checkpoint` each 32 MiB, at last `Written`.
     Write {
-        /// Where to.
-        slot: Slot,
         /// What.
         root: RootHash,
         /// From which files.
         form: Form,
-        /// The first operation that is not on the disk.
-        from_op: u32,
     },
     /// Build the verity tree and read the slot back through it; the superblock last. `Verified`.
     Verify {
-        /// The slot.
-        slot: Slot,
         /// What should be there.
         root: RootHash,
     },

@@ -2,10 +2,9 @@
 
 use super::{
     context::{Approval, Certainty, Context},
-    job::{Job, ahead},
+    job::Job,
 };
 use crate::{
-    backoff::LONGEST,
     orders::{Hold, Urgency},
     select::Standing,
     time::Time,
@@ -28,9 +27,6 @@ pub enum Gate {
 /// What a staged update waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
-    /// The last attempt is not long enough ago.
-    #[error("the next attempt")]
-    Attempt,
     /// Nobody knows whether it is still offered.
     #[error("an answer from the repository")]
     Manifest,
@@ -59,11 +55,8 @@ pub enum Reason {
 
 impl Gate {
     /// The gate of `job`.
-    pub fn of(job: &Job, not_before: Option<Time>, ctx: &Context<'_>) -> Self {
+    pub fn of(job: &Job, ctx: &Context<'_>) -> Self {
         let shut = |reason, until| Self::Shut { reason, until };
-        if let Some(until) = ahead(not_before, LONGEST, ctx.now) {
-            return shut(Reason::Attempt, Some(until));
-        }
         if job.offer().is_none() {
             return Self::Open;
         }

@@ -153,8 +153,7 @@ fn resume(state: State, memory: &mut Memory, facts: &Facts) -> State {
         }
         Preparing { .. } | Verifying { .. } => state,
         Writing { job, form, ops, tries } => write_on(job, form, ops, tries, facts),
-        FetchingUki { job, .. } => fetched(job, None, facts),
-        Staged { job, not_before } => fetched(job, not_before, facts),
+        FetchingUki { job, .. } | Staged { job, .. } => fetched(job, facts),
         Locking { .. } | Draining { .. } if facts.boot == Boot::Same => state,
         Locking { job, .. } | Draining { job } => unlock(restage(job, facts), memory, facts),
         Activating { job } | Rebooting { job } if facts.running.system == job.system() => {
@@ -218,15 +217,13 @@ fn write_on(mut job: Job, form: Form, ops: u32, tries: Tries, facts: &Facts) -> 
 }
 
 /// The furthest state whose results are on the disk.
-fn fetched(job: Job, not_before: Option<Time>, facts: &Facts) -> State {
+fn fetched(job: Job, facts: &Facts) -> State {
     let form = job.form();
     if facts.slot != SlotContent::Sealed(job.system().root) {
         return State::Verifying { job, form };
     }
     match (facts.uki, job.offer()) {
-        (UkiContent::Ready(digest), Some(offer)) if digest == offer.uki.sha256 => {
-            State::Staged { job, not_before }
-        }
+        (UkiContent::Ready(digest), Some(offer)) if digest == offer.uki.sha256 => State::staged(job),
         _ => State::FetchingUki { job, form, tries: Tries::default() },
     }
 }
@@ -234,7 +231,7 @@ fn fetched(job: Job, not_before: Option<Time>, facts: &Facts) -> State {
 /// Back to before the lock.
 fn restage(job: Job, facts: &Facts) -> State {
     match job.offer() {
-        Some(_) if fits(&job, facts) => fetched(job, None, facts),
+        Some(_) if fits(&job, facts) => fetched(job, facts),
         Some(_) => State::Idle,
         // An operator who is not served asks again.
         None => discard(job, Cause::Failed(Trouble::NotBooted)),

@@ -53,9 +53,9 @@ pub enum State {
     Staged {
         /// The update.
         job: Job,
-        /// Not before then.
-        #[serde(with = "text::option")]
-        not_before: Option<Time>,
+        /// Nothing. A system of before does not read a journal without it.
+        #[serde(with = "nothing")]
+        not_before: (),
     },
     /// The fleet's lock is asked for. From here to `Releasing` it may be held.
     Locking {
@@ -132,6 +132,11 @@ pub enum Cause {
 }
 
 impl State {
+    /// All is there.
+    pub(super) fn staged(job: Job) -> Self {
+        Self::Staged { job, not_before: () }
+    }
+
     /// Its name, which the diagram uses.
     pub fn name(&self) -> &'static str {
         match self {
@@ -223,19 +228,16 @@ impl State {
         let rest = |tries: &Tries| tries.ahead(ctx.now).map(|until| Act::Rest { until: Some(until) });
         match self {
             Self::Idle => Act::Rest { until: decide(ctx).until(ctx.now) },
-            Self::Preparing { job } => Act::Prepare { slot: job.slot, root: job.system().root },
-            Self::Writing { job, form, ops, tries } => rest(tries).unwrap_or(Act::Write {
-                slot: job.slot,
-                root: job.system().root,
-                form: *form,
-                from_op: *ops,
-            }),
-            Self::Verifying { job, .. } => Act::Verify { slot: job.slot, root: job.system().root },
+            Self::Preparing { job } => Act::Prepare { root: job.system().root },
+            Self::Writing { job, form, tries, .. } => {
+                rest(tries).unwrap_or(Act::Write { root: job.system().root, form: *form })
+            }
+            Self::Verifying { job, .. } => Act::Verify { root: job.system().root },
             Self::FetchingUki { job, form, tries } => {
                 rest(tries).unwrap_or(Act::FetchUki { root: job.system().root, form: *form })
             }
-            Self::Staged { job, not_before } => Act::Rest {
-                until: match Gate::of(job, *not_before, ctx) {
+            Self::Staged { job, .. } => Act::Rest {
+                until: match Gate::of(job, ctx) {
                     Gate::Open => Some(ctx.now),
                     Gate::Shut { until, .. } => until,
                 },
@@ -253,5 +255,19 @@ impl State {
                 Act::Rest { until: Some(ahead(Some(*until), LONGEST, ctx.now).unwrap_or(ctx.now)) }
             }
         }
+    }
+}
+
+/// A field that says nothing any more: written as `null`, read whatever it is.
+mod nothing {
+    use serde::{Deserialize, Deserializer, Serializer, de::IgnoredAny};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    pub fn serialize<S: Serializer>((): &(), to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_none()
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<(), D::Error> {
+        IgnoredAny::deserialize(from).map(|_| ())
     }
 }

@@ -80,7 +80,7 @@ impl State {
     pub fn status(&self, ctx: &Context<'_>) -> Status {
         match self {
             Self::Idle => idle(ctx),
-            Self::Staged { job, not_before } => match Gate::of(job, *not_before, ctx) {
+            Self::Staged { job, .. } => match Gate::of(job, ctx) {
                 Gate::Open => Status::Doing(self.act(ctx)),
                 Gate::Shut { reason, until } => Status::Gate { reason, until },
             },
@@ -135,7 +135,7 @@ mod tests {
             Status::Fault(Fault::OtherLine { .. })
         ));
 
-        let staged = State::Staged { job: job.clone(), not_before: None };
+        let staged = State::staged(job.clone());
         let gate = |reason, until| Status::Gate { reason, until };
         let saturday: Schedule = serde_json::from_str(
             r#"{"windows": [{"days": ["Sat"], "start_time": "02:00", "length_minutes": 60}]}"#,
@@ -148,8 +148,6 @@ mod tests {
             with(&staged, &|s| s.config.schedule = saturday.clone()),
             gate(Reason::Window, Some(opens))
         );
-        let later = State::Staged { job: job.clone(), not_before: Some(soon) };
-        assert_eq!(with(&later, &|_| ()), gate(Reason::Attempt, Some(soon)));
 
         let tries = Tries { until: Some(soon), ..Tries::default() };
         assert_eq!(with(&State::Locking { job: job.clone(), tries }, &|_| ()), Status::Again(soon));

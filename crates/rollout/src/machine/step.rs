@@ -68,7 +68,7 @@ pub fn step(state: State, event: Event, ctx: &Context<'_>) -> Result<(State, Eff
         (FetchingUki { job, .. }, Event::Fetched(digest))
             if job.offer().is_some_and(|offer| offer.uki.sha256 == digest) =>
         {
-            enter(Staged { job, not_before: None }, ctx)
+            enter(State::staged(job), ctx)
         }
         (FetchingUki { job, form, tries }, Event::Due) if tries.until.is_some() => {
             enter(FetchingUki { job, form, tries: due(tries, ctx) }, ctx)
@@ -84,21 +84,21 @@ pub fn step(state: State, event: Event, ctx: &Context<'_>) -> Result<(State, Eff
             }
         }
 
-        (Staged { job, not_before }, Event::Due) => match Gate::of(&job, not_before, ctx) {
+        (Staged { job, .. }, Event::Due) => match Gate::of(&job, ctx) {
             Gate::Open => enter(Locking { job, tries: Tries::default() }, ctx),
-            Gate::Shut { .. } => enter(Staged { job, not_before }, ctx),
+            Gate::Shut { .. } => enter(State::staged(job), ctx),
         },
 
-        (Locking { job, .. }, Event::LockTaken) => match Gate::of(&job, None, ctx) {
+        (Locking { job, .. }, Event::LockTaken) => match Gate::of(&job, ctx) {
             Gate::Open => enter(Draining { job }, ctx),
-            Gate::Shut { .. } => release(Staged { job, not_before: None }, ctx),
+            Gate::Shut { .. } => release(State::staged(job), ctx),
         },
         (Locking { job, tries }, Event::LockRefused { retry_after }) => {
             enter(Locking { job, tries: tries.again(Backoff::LOCK, retry_after, ctx) }, ctx)
         }
-        (Locking { job, tries }, Event::Due) if tries.until.is_some() => match Gate::of(&job, None, ctx) {
+        (Locking { job, tries }, Event::Due) if tries.until.is_some() => match Gate::of(&job, ctx) {
             Gate::Open => enter(Locking { job, tries: due(tries, ctx) }, ctx),
-            Gate::Shut { .. } => release(Staged { job, not_before: None }, ctx),
+            Gate::Shut { .. } => release(State::staged(job), ctx),
         },
 
         (Draining { job }, Event::Drained) => enter(Activating { job }, ctx),

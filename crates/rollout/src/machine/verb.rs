@@ -47,7 +47,7 @@ fn ordered(mut state: State, orders: Orders, ctx: &Context<'_>) -> (State, Effec
     let (state, mut effects) = match state {
         state if is_astray(&state, ctx) => withdraw(state, ctx),
         State::Locking { job, .. } if orders.hold == Hold::On && job.offer().is_some() => {
-            release(State::Staged { job, not_before: None }, ctx)
+            release(State::staged(job), ctx)
         }
         state @ (State::Idle | State::Staged { .. }) => enter(state, ctx),
         state => (state, Effects::default()),
@@ -73,8 +73,8 @@ fn apply(mut state: State, ctx: &Context<'_>) -> Result<(State, Effects), Illega
             job.urgency = Urgency::Now;
             Ok((state, Effects::default()))
         }
-        State::Staged { job, not_before } => {
-            (job.urgency, *not_before) = (Urgency::Now, None);
+        State::Staged { job, .. } => {
+            job.urgency = Urgency::Now;
             Ok(enter(state, ctx))
         }
         _ => Err(illegal(state, Verb::Apply)),

@@ -73,7 +73,7 @@ fn an_update_goes_on_where_the_disk_says() {
     let writing = State::Writing { job: job.clone(), form: Form::Delta, ops: 9, tries };
     let verifying = State::Verifying { job: job.clone(), form: Form::Delta };
     let fetching = State::FetchingUki { job: job.clone(), form: Form::Delta, tries };
-    let staged = State::Staged { job: job.clone(), not_before: None };
+    let staged = State::staged(job.clone());
     let locking = State::Locking { job: job.clone(), tries };
     let draining = State::Draining { job: job.clone() };
     let activating = State::Activating { job: job.clone() };
@@ -345,4 +345,11 @@ fn journals_of_this_form_stay_as_they_are() {
         assert_eq!(&Journal::parse(known.as_bytes()).unwrap(), journal);
     }
     assert_eq!(known.next(), None);
+    // What it said once says nothing any more.
+    let staged = State::staged(Setting::plain().install());
+    let bytes = Journal::new(staged.clone(), Memory::default()).to_bytes().unwrap();
+    let said = String::from_utf8(bytes)
+        .unwrap()
+        .replace("\"not_before\":null", "\"not_before\":\"2027-01-01T00:00:09Z\"");
+    assert_eq!(Journal::parse(said.as_bytes()).unwrap().state, staged);
 }

@@ -12,7 +12,7 @@ fn take(setting: &Setting, state: State, event: Event) -> (State, Effects) {
 }
 
 fn staged(setting: &Setting) -> State {
-    State::Staged { job: setting.install(), not_before: None }
+    State::staged(setting.install())
 }
 
 fn locking(setting: &Setting) -> State {
@@ -166,7 +166,7 @@ fn a_job_that_the_orders_would_not_choose_any_more_is_dropped() {
             (State::Writing { job: job(), form: Form::Full, ops: 7, tries }, "Idle"),
             (State::Verifying { job: job(), form: Form::Full }, "Idle"),
             (State::FetchingUki { job: job(), form: Form::Full, tries }, "Discarding"),
-            (State::Staged { job: job(), not_before: None }, "Discarding"),
+            (State::staged(job()), "Discarding"),
             (State::Locking { job: job(), tries }, "Releasing"),
             (State::Draining { job: job() }, "Releasing"),
             // Too late.
@@ -373,7 +373,7 @@ fn a_hold_is_obeyed_though_the_update_was_hurried() {
     effects.notes.into_iter().for_each(|note| setting.memory.note(note));
     assert_eq!(setting.memory.orders.hold, Hold::On);
     let gate = |state: &State| match state {
-        State::Staged { job, not_before } => Gate::of(job, *not_before, &setting.ctx()),
+        State::Staged { job, .. } => Gate::of(job, &setting.ctx()),
         other => panic!("{other:?}"),
     };
     assert!(matches!(gate(&state), Gate::Shut { reason: Reason::Held, .. }), "{state:?}");

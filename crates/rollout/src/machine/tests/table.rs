@@ -77,8 +77,7 @@ pub(super) fn states(setting: &Setting) -> Vec<State> {
             trouble: Trouble::Io,
             until: setting.now.after(Duration::from_secs(9)),
         },
-        State::Staged { job: job.clone(), not_before: None },
-        State::Staged { job: job.clone(), not_before: Some(setting.now.after(Duration::from_secs(9))) },
+        State::staged(job.clone()),
     ];
     for form in [Form::Delta, Form::Full] {
         states.push(State::Verifying { job: job.clone(), form });
@@ -102,7 +101,7 @@ pub(super) fn states(setting: &Setting) -> Vec<State> {
     }
     let thens = [
         State::Idle,
-        State::Staged { job: job.clone(), not_before: None },
+        State::staged(job.clone()),
         State::FetchingUki { job: job.clone(), form: Form::Delta, tries: fresh },
         State::Verifying { job: job.clone(), form: Form::Delta },
         State::Discarding { job, cause: Cause::Withdrawn, tries: fresh },

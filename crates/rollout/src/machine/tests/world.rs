@@ -243,8 +243,9 @@ impl World {
     fn begin(&mut self, act: Option<Act>) {
         let running = self.setting.running;
         match act.as_ref().unwrap() {
-            Act::Prepare { slot, root } | Act::Write { slot, root, .. } | Act::Verify { slot, root } => {
-                assert_ne!(*slot, running.slot, "the running slot is written");
+            Act::Prepare { root } | Act::Write { root, .. } | Act::Verify { root } => {
+                let slot = self.state.job().map(|job| job.slot);
+                assert_eq!(slot, Some(running.slot.other()), "the running slot is written");
                 assert!(!self.denied.contains(root), "a denied release is started");
             }
             Act::Activate { root, way } => {
