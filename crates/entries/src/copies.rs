@@ -202,7 +202,9 @@ mod tests {
             for (path, bytes) in [(ENTRY, entry), (FALLBACK, fallback)] {
                 let path = at.path().join(path);
                 std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                bytes.map(|bytes| std::fs::write(path, bytes).unwrap());
+                if let Some(bytes) = bytes {
+                    std::fs::write(path, bytes).unwrap();
+                }
             }
             let fallback = Fallback::open(at.path()).unwrap();
             let entries = Dir::open(&at.path().join("EFI/Linux")).unwrap();
