@@ -55,16 +55,11 @@ impl Dir {
 
     pub(crate) fn demote(&self, version: OsVersion) -> Result<EntryName, Error> {
         let listing = self.list()?;
-        let entry = whole(&listing, version)?;
-        if entry.name.assessment() == Assessment::Bad {
-            self.rename_to(&entry.file, &entry.file)?;
-            return Ok(entry.name);
+        let (entry, demoted) = listing.demoted(version)?;
+        match entry.name == demoted {
+            true => self.rename_to(&entry.file, &entry.file)?,
+            false => self.rename_to(&entry.file, &demoted.to_string())?,
         }
-        if !listing.has_good_besides(version) {
-            return Err(Error::NoOtherGood { version });
-        }
-        let demoted = EntryName::new(version, Some(EXHAUSTED)).map_err(Error::Name)?;
-        self.rename_to(&entry.file, &demoted.to_string())?;
         Ok(demoted)
     }
 
@@ -116,6 +111,23 @@ impl Failed {
 
     fn of(self, object: impl Into<String>) -> Error {
         Error::on(self.operation, object)(self.source)
+    }
+}
+
+impl Listing {
+    /// The entry of a version, and the name that leaves it without tries, which it may have.
+    ///
+    /// # Errors
+    /// [`Error::Absent`], [`Error::Twice`], [`Error::Empty`]; [`Error::NoOtherGood`] if nothing else would boot.
+    pub fn demoted(&self, version: OsVersion) -> Result<(&Entry, EntryName), Error> {
+        let entry = whole(self, version)?;
+        if entry.name.assessment() == Assessment::Bad {
+            return Ok((entry, entry.name));
+        }
+        if !self.has_good_besides(version) {
+            return Err(Error::NoOtherGood { version });
+        }
+        Ok((entry, EntryName::new(version, Some(EXHAUSTED)).map_err(Error::Name)?))
     }
 }
 

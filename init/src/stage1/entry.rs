@@ -18,6 +18,7 @@ use std::{
     path::Path,
 };
 
+use coracle_entries::{self as entries, Folder};
 use coracle_layout::{
     RootHash,
     cmdline::{self, Cmdline},
@@ -34,8 +35,6 @@ const ESP: &str = "/esp";
 const FOLDER: &str = "EFI/Linux";
 /// Larger than any UKI.
 const MAX_UKI: u64 = 256 << 20;
-/// No tries left, one done.
-const EXHAUSTED: Tries = Tries { left: 0, done: 1 };
 
 /// What became of the entry.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,21 +76,6 @@ pub(crate) fn own(loader: &Loader) -> Option<EntryName> {
     started(loader).filter(|(_, assessment)| *assessment == Assessment::Good).map(|(entry, _)| entry)
 }
 
-/// The name that exhausts `own`, if another good entry is among `names`.
-fn exhausted(own: EntryName, names: &[String]) -> Result<EntryName, &'static str> {
-    let entries: Vec<EntryName> = names.iter().filter_map(|name| name.parse().ok()).collect();
-    let of_own_version: Vec<_> = entries.iter().filter(|entry| entry.version() == own.version()).collect();
-    if of_own_version != [&own] {
-        return Err("it is not there once, without a counter");
-    }
-    let other =
-        |entry: &EntryName| entry.version() != own.version() && entry.assessment() == Assessment::Good;
-    if !entries.iter().any(other) {
-        return Err("no other entry is good");
-    }
-    EntryName::new(own.version(), Some(EXHAUSTED)).map_err(|_| "its name would be too long")
-}
-
 /// Renames `own` on the ESP at `device` to exhausted, if it boots `root` and another entry is good.
 ///
 /// The ESP is written only when it comes to that.
@@ -114,9 +98,18 @@ fn demote_in(
     root: &RootHash,
     writable: impl FnOnce() -> Result<(), Error>,
 ) -> Result<Outcome, Error> {
-    let new = match exhausted(own, &names(folder)?) {
-        Ok(new) => new,
-        Err(why) => return Ok(Outcome::Kept(why)),
+    let listing = Folder::open(folder).and_then(|folder| folder.list());
+    let demoted =
+        listing.and_then(|listing| listing.demoted(own.version()).map(|(entry, new)| (entry.name, new)));
+    let new = match demoted {
+        Ok((found, new)) if found == own => new,
+        Ok(_) => return Ok(Outcome::Kept("it carries a counter")),
+        Err(entries::Error::NoOtherGood { .. }) => return Ok(Outcome::Kept("no other entry is good")),
+        Err(entries::Error::File { operation, object, source }) => {
+            return Err(Error::on(operation, object)(source));
+        }
+        // In words of its own, the rest would cost this program several KiB.
+        Err(_) => return Ok(Outcome::Kept("it is not there once, with something in it")),
     };
     let old = folder.join(own.to_string());
     if !boots(&old, root)? {
@@ -125,15 +118,6 @@ fn demote_in(
     writable()?;
     rename(folder, &own.to_string(), &new.to_string())?;
     Ok(Outcome::Renamed(new))
-}
-
-fn names(folder: &Path) -> Result<Vec<String>, Error> {
-    let failed = || Error::on("list", folder.display().to_string());
-    let mut names = vec![];
-    for entry in fs::read_dir(folder).map_err(failed())? {
-        names.extend(entry.map_err(failed())?.file_name().into_string().ok());
-    }
-    Ok(names)
 }
 
 /// Whether the UKI at `path` has `root` on its command line.
@@ -198,26 +182,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn it_gives_way_only_to_a_good_entry() {
-        let good = "coracle_1.2.0+0-1.efi";
-        for (names, want) in [
-            (&["coracle_1.2.0.efi", "coracle_1.1.0.efi"][..], Ok(good)),
-            (&["coracle_1.2.0.efi", "coracle_1.3.0.efi", "notes.txt"], Ok(good)),
-            (&["coracle_1.2.0.efi"], Err("no other entry is good")),
-            (&["coracle_1.2.0.efi", "coracle_1.1.0+0-1.efi"], Err("no other entry is good")),
-            (&["coracle_1.2.0.efi", "coracle_1.3.0+3-0.efi"], Err("no other entry is good")),
-            (&["coracle_1.1.0.efi"], Err("it is not there once, without a counter")),
-            (
-                &["coracle_1.2.0.efi", "coracle_1.2.0+0-1.efi", "coracle_1.1.0.efi"],
-                Err("it is not there once, without a counter"),
-            ),
-        ] {
-            let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-            assert_eq!(exhausted(entry("coracle_1.2.0.efi"), &names), want.map(entry), "{names:?}");
-        }
-    }
-
     fn uki(cmdline: &str) -> Vec<u8> {
         let stub = fs::read("/usr/lib/systemd/boot/efi/linuxx64.efi.stub").unwrap();
         let sections = Sections {
@@ -241,13 +205,18 @@ mod tests {
         let refused = || -> Result<(), Error> { panic!("nothing is to be written") };
         let kept = demote_in(folder.path(), own, &other, refused).unwrap();
         assert_eq!(kept, Outcome::Kept("its command line names another root"));
+        fs::write(folder.path().join("coracle_1.1.0.efi"), "").unwrap();
+        let alone = demote_in(folder.path(), own, &root, refused).unwrap();
+        assert_eq!(alone, Outcome::Kept("no other entry is good"));
+        fs::write(folder.path().join("coracle_1.1.0.efi"), "x").unwrap();
 
         let renamed = demote_in(folder.path(), own, &root, || Ok(())).unwrap();
         assert_eq!(renamed, Outcome::Renamed(entry("coracle_1.2.0+0-1.efi")));
-        let mut left = names(folder.path()).unwrap();
+        let mut left: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|found| found.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, ["coracle_1.1.0.efi", "coracle_1.2.0+0-1.efi"]);
         let kept = demote_in(folder.path(), own, &root, refused).unwrap();
-        assert_eq!(kept, Outcome::Kept("it is not there once, without a counter"));
+        assert_eq!(kept, Outcome::Kept("it carries a counter"));
     }
 }
