@@ -47,8 +47,7 @@ fn every_cut_leaves_a_table() -> Result<(), Error> {
     let recording = Recording::of("first-boot", &fresh, first_boot)?;
     let (events, base) = (recording.events()?, File::open(fresh.path()).unwrap());
     let places = |table: &Table| -> Vec<_> {
-        let places =
-            table.partitions().iter().map(|partition| (partition.label.clone(), partition.first_lba));
+        let places = table.partitions().iter().map(|partition| (partition.label, partition.first_lba));
         places.collect()
     };
     let want = places(fresh.disk()?.table());
