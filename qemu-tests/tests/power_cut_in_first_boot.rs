@@ -18,8 +18,10 @@ const BOOT: u64 = 180;
 const GROWTH: u64 = 300 << 20;
 /// How long a run of some cases may go on.
 const BUDGET: Duration = Duration::from_secs(150);
-/// How often what is missing and what is torn is drawn for the table.
+/// How often what is missing and what is torn is drawn for the table: two hundred states and more each time.
 const DRAWS: u64 = 12;
+/// How long a run of some draws may go on.
+const TABLES: Duration = Duration::from_secs(10);
 
 #[test]
 fn every_cut_is_survived() -> Result<(), Error> {
@@ -51,19 +53,23 @@ fn every_cut_leaves_a_table() -> Result<(), Error> {
         places.collect()
     };
     let want = places(fresh.disk()?.table());
-    let mut count = 0;
-    for draw in 0..DRAWS {
-        for state in crash::states(&events, &base, draw).unwrap() {
+    let progress = recording.progress().with_extension("table");
+    let sample = Sample::new("power cut in the table's growth", progress, TABLES)?;
+    let seed = sample.seed().wrapping_mul(DRAWS);
+    let check = |draw: &u64| {
+        let states = crash::states(&events, &base, seed + draw).unwrap();
+        println!("{} states", states.len());
+        for state in states {
             let writes = state.writes(&events).map(|(_, offset, bytes)| (offset, bytes));
             let disk = Overlay::new(&base, writes);
             let table = Table::read(&mut disk.window(0..len(&fresh)), len(&fresh), SectorSize::B512);
             let (table, _) = table.unwrap_or_else(|error| panic!("{state}: {error}"));
             assert_eq!(places(&table), want, "{state}");
-            count += 1;
         }
-    }
-    println!("{count} states");
-    assert!(count >= 2000, "{count} are few");
+        Ok(())
+    };
+    let draws = (0..DRAWS).map(|draw| (format!("draw-{draw}"), draw)).collect();
+    sample.run(draws, check)?.expect_success();
     Ok(())
 }
 
