@@ -230,6 +230,15 @@ impl World {
         for note in effects.notes {
             self.setting.memory.note(note);
         }
+        let is_read = matches!(event, Event::Refreshed | Event::Operator(Verb::Pin(_) | Verb::Unpin));
+        let is_early = matches!(
+            next.name(),
+            "Preparing" | "Writing" | "Verifying" | "FetchingUki" | "Staged" | "Locking" | "Draining"
+        );
+        if let Some(offer) = next.job().and_then(Job::offer).filter(|_| is_read && is_early) {
+            let to = offer.system.version;
+            assert!(self.setting.memory.orders.lead(self.running().version, to), "{to} is not wanted");
+        }
         self.denied.extend(self.setting.memory.deny.iter().map(|denial| denial.system.root));
         self.journal = Journal::new(next.clone(), self.setting.memory.clone()).to_bytes().unwrap();
         self.state = next;
