@@ -177,7 +177,10 @@ pub fn passes_over_rot() -> Result<(), Error> {
     specimen.disk()?.cut_on_esp(OLD)?;
     specimen.disk()?.rename_boot_entry("coracle_1.0.0.efi", "coracle_1.0.0+0-1.efi")?;
     let mut machine = start(&specimen)?;
-    Operator::of(&machine).wait_until(rests_at("1.0.0"), Deadline::seconds(BOOT))?;
+    let operator = Operator::of(&machine);
+    // It would take 1.1.0 again at once.
+    operator.ask(Request::Hold)?;
+    operator.wait_until(rests_at("1.0.0"), Deadline::seconds(BOOT))?;
     assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
     assert!(specimen.disk()?.esp_file(OLD)? == specimen.disk()?.esp_file(FALLBACK)?);
 
@@ -188,6 +191,7 @@ pub fn passes_over_rot() -> Result<(), Error> {
     let mut machine = start(&specimen)?;
     let operator = Operator::of(&machine);
     operator.wait_until(rests_at("1.0.0"), Deadline::seconds(BOOT))?;
+    operator.ask(Request::Unhold)?;
     operator.ask(Request::Apply)?;
     operator.wait_until(rests_at("1.1.0"), Deadline::seconds(BOOT))?;
     assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
