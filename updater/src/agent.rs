@@ -182,6 +182,9 @@ impl Agent {
             true => journal.outlived(&found),
             false => journal.resume(&found),
         };
+        if journal.state.job().is_some() {
+            tools.fetched.store(traffic.fetched, Ordering::Relaxed);
+        }
         if found.entry == Entry::Good && !journal.state.is_on_trial() {
             state.keep().map_err(Error::State)?;
         }
@@ -433,7 +436,8 @@ impl Agent {
             self.again_at = Some(Instant::now() + AGAIN);
             return Err(format!("the journal is not written: {}", Chain(&error)));
         }
-        if next.state.name() != self.journal.state.name() {
+        let is_another = next.state.name() != self.journal.state.name();
+        if is_another {
             info!("update state={} event={name}", next.state.name());
             if matches!(next.state, State::Preparing { .. }) {
                 self.tools.fetched.store(0, Ordering::Relaxed);
@@ -451,7 +455,7 @@ impl Agent {
         }
         let is_proved = self.journal.state.is_on_trial() && !next.state.is_on_trial();
         self.journal = next;
-        if matches!(self.journal.state, State::Staged { .. }) {
+        if is_another {
             self.keep_traffic();
         }
         if is_proved && let Err(error) = self.state.keep() {

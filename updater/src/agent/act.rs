@@ -177,7 +177,9 @@ impl Work {
                 self.undo(*undo)?;
                 let event = self.watch()?;
                 // The entry is good, so that PID 1 thinks so too, unless the firmware left it something else to think.
-                if let Err(error) = pid1.order(control::Request::Good) {
+                if event == Event::Healthy
+                    && let Err(error) = pid1.order(control::Request::Good)
+                {
                     warning!("PID 1 not told that this boot is good error=\"{}\"", Chain(&error));
                 }
                 event

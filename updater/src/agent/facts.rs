@@ -26,8 +26,9 @@ const JOURNAL: &str = "journal";
 const TAIL: usize = 400;
 /// How the kernel begins to say that a block is corrupt, or cannot be read (drivers/md/dm-verity-target.c).
 const ROTTEN: &str = "Kernel panic - not syncing: dm-verity device ";
-/// The longest crash record that is read.
+/// The longest crash record that is read, and the most parts that it may be in.
 const MAX_RECORD: u64 = 256 << 10;
+const MAX_PARTS: usize = 32;
 
 /// The journal, and where it is kept. One that cannot be read is put aside: what it knew is lost, and the disk says where things stand.
 pub(super) fn journal(folder: &Path) -> Result<(Kept, Journal), Error> {
@@ -149,20 +150,40 @@ fn journaled(state: &Path) -> Option<SystemTime> {
     fs::metadata(state.join(JOURNAL)).and_then(|metadata| metadata.modified()).ok()
 }
 
-/// The newest crash record that PID 1 has saved, if it did so after `since`.
+/// What the kernel said last of what PID 1 has saved, if it did so after `since`.
 fn last_record(since: Option<SystemTime>) -> Option<String> {
     let folder = Path::new(paths::STATE_INIT).join("pstore");
-    let newest = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).max()?;
-    if since.is_some_and(|since| {
-        fs::metadata(&newest).and_then(|file| file.modified()).is_ok_and(|at| at < since)
-    }) {
+    let mut records: Vec<_> = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
+    records.sort();
+    let newest = records.last()?;
+    if since
+        .is_some_and(|since| fs::metadata(newest).and_then(|file| file.modified()).is_ok_and(|at| at < since))
+    {
         return None;
     }
-    let file = File::open(newest).ok()?;
+    let text = of_parts(records.iter().rev().map_while(|path| text(path)));
+    (!text.is_empty()).then(|| text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
+}
+
+fn text(path: &Path) -> Option<String> {
+    let file = File::open(path).ok()?;
     let len = file.metadata().ok()?.len().min(MAX_RECORD);
     let mut bytes = vec![0; usize::try_from(len).ok()?];
     file.read_exact_at(&mut bytes, 0).ok()?;
-    Some(String::from_utf8_lossy(&bytes).chars().map(|c| if c.is_control() { ' ' } else { c }).collect())
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The kernel's words in their order. Where a record has room for few, it keeps them in parts, the last words in the first: so
+/// the newest record is the beginning (fs/pstore/platform.c, `pstore_dump`). Each says in its first line which part it is.
+fn of_parts(newest_first: impl Iterator<Item = String>) -> String {
+    let mut all = String::new();
+    for part in newest_first.take(MAX_PARTS) {
+        all.push_str(&part);
+        if part.lines().next().is_some_and(|line| line.ends_with(" Part1")) {
+            break;
+        }
+    }
+    all
 }
 
 /// What a crash record tells. Where this disk's copy does not verify, it says nothing of the release.
@@ -236,6 +257,16 @@ pub(super) fn sure() -> Sure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_words_are_in_the_first_part() {
+        let part = |number: u32, words: &str| format!("Panic#2 Part{number}\n{words}\n");
+        let records =
+            [part(3, "<6>booted"), part(2, "<6>then"), part(1, "<0>at last"), part(2, "of another")];
+        let text = of_parts(records.into_iter());
+        assert!(text.starts_with("Panic#2 Part3\n<6>booted") && text.ends_with("<0>at last\n"), "{text}");
+        assert_eq!(of_parts(["of another backend".to_owned()].into_iter()), "of another backend");
+    }
 
     #[test]
     fn a_panic_over_a_rotten_block_is_not_the_releases_fault() {

@@ -56,7 +56,7 @@ impl Agent {
 
     /// Keeps it over the reboot: afterwards it is the last one's.
     pub(super) fn keep_traffic(&mut self) {
-        let Some(traffic) = self.traffic_now() else { return };
+        let Some(traffic) = self.traffic_now().filter(|traffic| *traffic != self.traffic) else { return };
         self.traffic = traffic;
         let bytes = serde_json::to_vec(&traffic).map_err(io::Error::from);
         let kept = bytes.and_then(|bytes| Kept::open(&self.state.folder(), TRAFFIC, 4096)?.save(&bytes));
