@@ -441,6 +441,8 @@ impl Supervisor {
             return;
         }
         info!("shutting down how={how:?} why={why:?}");
+        // What has just failed is not forgotten on the way down.
+        self.lasting = None;
         let now = clock::since_boot();
         let grace = self.units.iter().map(|unit| unit.plan.grace_ms).max().unwrap_or_default();
         let grace = Duration::from_millis(grace.into()).min(longest);

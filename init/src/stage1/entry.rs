@@ -14,16 +14,12 @@
 
 use std::{
     fs::{self, File},
-    io::Read,
     path::Path,
 };
 
 use coracle_entries::{self as entries, Folder};
-use coracle_layout::{
-    RootHash,
-    cmdline::{self, Cmdline},
-};
-use coracle_uki::{Assessment, EntryName, Tries, Uki};
+use coracle_layout::RootHash;
+use coracle_uki::{Assessment, EntryName, Tries, root_of};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 
 use super::{Error, loader::Loader};
@@ -33,8 +29,6 @@ use crate::log::{Chain, warning};
 const ESP: &str = "/esp";
 /// Where the entries are on it.
 const FOLDER: &str = "EFI/Linux";
-/// Larger than any UKI.
-const MAX_UKI: u64 = 256 << 20;
 
 /// What became of the entry.
 #[derive(Debug, PartialEq, Eq)]
@@ -122,14 +116,9 @@ fn demote_in(
 
 /// Whether the UKI at `path` has `root` on its command line.
 fn boots(path: &Path, root: &RootHash) -> Result<bool, Error> {
-    let mut bytes = vec![];
-    File::open(path)
-        .and_then(|file| file.take(MAX_UKI).read_to_end(&mut bytes))
-        .map_err(Error::on("read", path.display().to_string()))?;
-    let uki = Uki::parse(&bytes).map_err(|source| Error::Uki { path: path.to_owned(), source })?;
-    let line = uki.section(".cmdline").and_then(|line| str::from_utf8(line).ok()).unwrap_or_default();
-    let named = Cmdline::new(line.trim_end_matches('\0')).value(cmdline::ROOT_HASH);
-    Ok(named.is_some_and(|hash| hash.parse() == Ok(*root)))
+    let mut file = File::open(path).map_err(Error::on("open", path.display().to_string()))?;
+    let named = root_of(&mut file).map_err(|source| Error::Uki { path: path.to_owned(), source })?;
+    Ok(named == Some(*root))
 }
 
 /// Steps 2 to 4 of the table above.

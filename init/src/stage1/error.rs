@@ -76,12 +76,12 @@ pub(crate) enum Error {
     #[error("verity device")]
     Mapper(#[source] coracle_fence::Error),
     /// A UKI on the ESP.
-    #[error("{} is no UKI", path.display())]
+    #[error("no command line in {}", path.display())]
     Uki {
         /// Which.
         path: PathBuf,
         #[source]
-        source: coracle_uki::Error,
+        source: coracle_uki::Unread,
     },
 }
 
