@@ -110,6 +110,7 @@ mod tests {
         assert_eq!(line("Filesystem created:"), line("Last checked:"));
         assert_eq!(line("Total journal size:"), "16M");
         assert_eq!(line("Project quota inode:"), "12");
+        assert_eq!(line("Reserved block count:"), "475", "two hundredths, whichever way it is rounded");
     }
 
     #[test]

@@ -19,7 +19,8 @@ pub extern "C" fn pthread_getattr_np(_: libc::pthread_t, _: *mut libc::pthread_a
 ///
 /// # Safety
 /// `assertion` is a string that ends in a zero.
-// SAFETY: as above; the signature is that of assert.h, whose strings are constants of the C library.
+// SAFETY: the signature is that of assert.h. glibc's stands together with `__assert_fail_base`, which a program of ours does not come to;
+// one that did would have two definitions, and not be linked.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __assert_fail(
     assertion: *const c_char,
