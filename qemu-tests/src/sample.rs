@@ -231,8 +231,10 @@ impl<'c, C: Display> Run<'c, C> {
         match outcome {
             Ok(()) => {
                 self.report.passed += 1;
-                if let Some(progress) = &mut self.progress {
-                    self.error = writeln!(progress, "{name}").err();
+                if let Some(progress) = &mut self.progress
+                    && let Err(error) = writeln!(progress, "{name}")
+                {
+                    self.error.get_or_insert(error);
                 }
             }
             Err(error) => {
