@@ -135,14 +135,8 @@ impl Trusted<Manifest> {
         if self.is_recalled(release) {
             return Some(Obstacle::Recalled);
         }
-        if release.version < floor {
-            return Some(Obstacle::BelowFloor { floor });
-        }
-        if release.epoch < node.epoch {
-            return Some(Obstacle::Epoch { epoch: release.epoch, least: node.epoch });
-        }
-        if let Some(denial) = node.deny.get(release.root.hash) {
-            return Some(Obstacle::Denied(denial.clone()));
+        if let Some(closed) = closed(release.system(), Some(release.epoch), Some(floor), node) {
+            return Some(closed);
         }
         if node.slot_bytes < release.root.min_slot_bytes {
             return Some(Obstacle::SlotTooSmall { need: release.root.min_slot_bytes, have: node.slot_bytes });
@@ -183,14 +177,24 @@ pub fn way_back(other: System, manifest: Option<&Trusted<Manifest>>, node: &Node
     if !is_pinned && manifest.is_some_and(|manifest| manifest.recalled.contains(&other.version)) {
         return Some(Obstacle::Recalled);
     }
-    if let Some(floor) = node.security_floor.filter(|floor| other.version < *floor) {
+    let listed = manifest.and_then(|manifest| manifest.releases.iter().find(|known| known.system() == other));
+    closed(other, listed.map(|release| release.epoch), node.security_floor, node)
+}
+
+/// What stands against a system wherever it comes from: it is below the floor, of a time that was closed, or was rejected.
+fn closed(
+    system: System,
+    epoch: Option<Epoch>,
+    floor: Option<OsVersion>,
+    node: &Node<'_>,
+) -> Option<Obstacle> {
+    if let Some(floor) = floor.filter(|floor| system.version < *floor) {
         return Some(Obstacle::BelowFloor { floor });
     }
-    let listed = manifest.and_then(|manifest| manifest.releases.iter().find(|known| known.system() == other));
-    if let Some(release) = listed.filter(|release| release.epoch < node.epoch) {
-        return Some(Obstacle::Epoch { epoch: release.epoch, least: node.epoch });
+    if let Some(epoch) = epoch.filter(|epoch| *epoch < node.epoch) {
+        return Some(Obstacle::Epoch { epoch, least: node.epoch });
     }
-    node.deny.get(other.root).map(|denial| Obstacle::Denied(denial.clone()))
+    node.deny.get(system.root).map(|denial| Obstacle::Denied(denial.clone()))
 }
 
 #[cfg(test)]
