@@ -101,6 +101,16 @@ pub fn meets_a_full_esp() -> Result<(), Error> {
     Ok(())
 }
 
+/// What stood against it is gone with this boot.
+fn takes_it_when_asked_again(specimen: &Specimen) -> Result<(), Error> {
+    let machine = start(specimen)?;
+    let operator = Operator::of(&machine);
+    operator.ask(Request::Retry { version: None })?;
+    operator.ask(Request::Apply)?;
+    operator.wait_until(rests_at("1.1.0"), Deadline::seconds(BOOT))?;
+    Ok(())
+}
+
 /// A workload has filled the state partition: that is said, before anything is changed. With the next boot its layer is gone.
 pub fn meets_a_full_state_partition() -> Result<(), Error> {
     let (_repository, specimen) = offered(&Changes::none())?;
@@ -118,12 +128,7 @@ pub fn meets_a_full_state_partition() -> Result<(), Error> {
     assert_eq!(machine.power_off(Deadline::seconds(BOOT))?, Exit::PowerOff);
     assert_eq!(entries(&specimen)?, ["coracle_1.0.0.efi"]);
 
-    let machine = start(&specimen)?;
-    let operator = Operator::of(&machine);
-    operator.ask(Request::Retry { version: None })?;
-    operator.ask(Request::Apply)?;
-    operator.wait_until(rests_at("1.1.0"), Deadline::seconds(BOOT))?;
-    Ok(())
+    takes_it_when_asked_again(&specimen)
 }
 
 /// The other slot has a sector that cannot be written: the machine says so, and runs on.
@@ -146,12 +151,7 @@ pub fn meets_a_disk_that_fails() -> Result<(), Error> {
     assert_eq!(entries(&specimen)?, ["coracle_1.0.0.efi"]);
 
     // On a disk that does as it is told.
-    let machine = start(&specimen)?;
-    let operator = Operator::of(&machine);
-    operator.ask(Request::Retry { version: None })?;
-    operator.ask(Request::Apply)?;
-    operator.wait_until(rests_at("1.1.0"), Deadline::seconds(BOOT))?;
-    Ok(())
+    takes_it_when_asked_again(&specimen)
 }
 
 /// Years ahead and nobody to say so: nothing is taken. Years behind, or ahead again, with a time server: all is well.
