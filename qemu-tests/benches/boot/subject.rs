@@ -28,7 +28,8 @@ pub enum Subject<'a> {
     Coracle(&'a Specimen),
     /// A disk fresh from the builder.
     FirstBoot(&'a Image),
-    Floor(&'a Floor),
+    /// With the disk of the first, which its kernel finds and nothing reads.
+    Floor(&'a Floor, &'a Specimen),
     Peer(&'a Peers, Way),
 }
 
@@ -41,7 +42,7 @@ pub struct Prepared {
 impl<'a> Subject<'a> {
     /// The systems in the order of their turns.
     pub fn all(settled: &'a Specimen, floor: &'a Floor, peers: Option<&'a Peers>) -> Vec<Self> {
-        let mut all = vec![Self::Coracle(settled), Self::FirstBoot(settled.image()), Self::Floor(floor)];
+        let mut all = vec![Self::Coracle(settled), Self::FirstBoot(settled.image()), Self::Floor(floor, settled)];
         all.extend(peers.into_iter().flat_map(|peers| Way::ALL.map(|way| Self::Peer(peers, way))));
         all
     }
@@ -50,7 +51,7 @@ impl<'a> Subject<'a> {
         match self {
             Self::Coracle(_) => "coracle",
             Self::FirstBoot(_) => "coracle-first-boot",
-            Self::Floor(_) => "floor",
+            Self::Floor(..) => "floor",
             Self::Peer(_, way) => way.name(),
         }
     }
@@ -66,7 +67,10 @@ impl<'a> Subject<'a> {
                 let specimen = Specimen::of(image.clone())?;
                 (specimen.direct("")?, Some(specimen))
             }
-            Self::Floor(floor) => (floor.direct(), None),
+            Self::Floor(floor, settled) => {
+                let specimen = settled.duplicate()?;
+                (floor.direct().disk(specimen.path(), Writes::Stay), Some(specimen))
+            }
             Self::Peer(peers, way) => (peers.direct(way), None),
         };
         Ok(Prepared { config: config.memory(MEMORY_MIB), _disk: disk })
@@ -79,7 +83,7 @@ impl<'a> Subject<'a> {
                 let specimen = settled.duplicate()?;
                 (specimen.uefi(), Some(specimen))
             }
-            Self::Floor(floor) => (floor.uefi().disk(floor.esp(), Writes::Vanish), None),
+            Self::Floor(floor, _) => (floor.uefi().disk(floor.esp(), Writes::Vanish), None),
             Self::FirstBoot(_) | Self::Peer(..) => return Ok(None),
         };
         Ok(Some(Prepared { config: config.memory(MEMORY_MIB), _disk: disk }))
