@@ -89,19 +89,28 @@ pub fn spawn(
     cgroup: Option<BorrowedFd<'_>>,
     body: impl FnOnce() -> u8,
 ) -> Result<Child, Error> {
-    let mut pidfd: libc::c_int = -1;
-    let mut args = Args {
-        flags: own.0 | libc::CLONE_PIDFD as u64,
-        pidfd: &raw mut pidfd as u64,
-        exit_signal: libc::SIGCHLD as u64,
-        ..Args::default()
-    };
+    let mut args = Args { flags: own.0, exit_signal: libc::SIGCHLD as u64, ..Args::default() };
     if let Some(cgroup) = cgroup {
         args.flags |= INTO_CGROUP;
         args.cgroup = cgroup.as_raw_fd() as u64;
     }
+    copy(args, body)
+}
+
+/// As [`spawn`], but the copy is a child of this process's parent, to which it looks like this process's twin.
+///
+/// Not for the first process of a process namespace, which has no parent there.
+pub fn spawn_sibling(own: Namespaces, body: impl FnOnce() -> u8) -> Result<Child, Error> {
+    // The signal at its end is that of this process.
+    copy(Args { flags: own.0 | libc::CLONE_PARENT as u64, ..Args::default() }, body)
+}
+
+fn copy(mut args: Args, body: impl FnOnce() -> u8) -> Result<Child, Error> {
+    let mut pidfd: libc::c_int = -1;
+    args.flags |= libc::CLONE_PIDFD as u64;
+    args.pidfd = &raw mut pidfd as u64;
     // SAFETY: `args` and `pidfd` live across the call, and the size is that of `Args`. Without CLONE_VM and a stack the child
-    // goes on here on a copy of this stack, in memory that is its own; `Namespaces` holds no other flag.
+    // goes on here on a copy of this stack, in memory that is its own; both callers set namespace flags and CLONE_PARENT at most.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<Args>()) };
     if pid < 0 {
         return Err(Error::Clone { flags: args.flags, source: last() });
@@ -157,6 +166,24 @@ pub(crate) mod tests {
         let own = own.and(Namespaces::IPC).and(Namespaces::UTS).and(Namespaces::CGROUP);
         let child = spawn(own, None, || rustix::process::getpid().as_raw_nonzero().get() as u8).unwrap();
         assert_eq!(exit_code(&child), Some(1));
+    }
+
+    #[test]
+    fn a_sibling_has_the_parent_of_its_maker() {
+        let (us, (told, tell)) = (rustix::process::getpid(), rustix::pipe::pipe().unwrap());
+        let maker = spawn(Namespaces::NONE, None, || {
+            let alone = || u8::from(rustix::process::getppid().is_some());
+            let Ok(twin) = spawn_sibling(Namespaces::PID, alone) else { return 1 };
+            let pid = twin.pid.as_raw_nonzero().get().to_ne_bytes();
+            u8::from(rustix::process::getppid() != Some(us) || rustix::io::write(&tell, &pid) != Ok(4))
+        })
+        .unwrap();
+        assert_eq!(exit_code(&maker), Some(0));
+        let mut pid = [0; 4];
+        assert_eq!(rustix::io::read(&told, &mut pid), Ok(4));
+        let twin = WaitId::Pid(Pid::from_raw(i32::from_ne_bytes(pid)).unwrap());
+        let status = waitid(twin, WaitIdOptions::EXITED).unwrap().unwrap();
+        assert_eq!(status.exit_status(), Some(0), "its parent is outside its namespace");
     }
 
     #[test]

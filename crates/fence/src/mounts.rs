@@ -32,11 +32,27 @@ impl Attributes {
     pub const NODEV: Self = Self(0x4);
     /// Nothing can be executed.
     pub const NOEXEC: Self = Self(0x8);
+    /// Reading never updates access times.
+    pub const NOATIME: Self = Self(0x10);
+    /// Reading always updates access times.
+    pub const STRICTATIME: Self = Self(0x20);
+    /// All bits about access times: to be cleared before one of them is set; none of them is `relatime`.
+    pub const ATIME: Self = Self(0x70);
+    /// Reading does not update access times of folders.
+    pub const NODIRATIME: Self = Self(0x80);
+    /// Links are not followed.
+    pub const NOSYMFOLLOW: Self = Self(0x20_0000);
 
     /// Both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Those of the first that are not in the other.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 }
 
@@ -58,6 +74,10 @@ pub enum Propagation {
     Private,
     /// They pass from the original to this one.
     Slave,
+    /// They pass both ways.
+    Shared,
+    /// None passes, and it cannot be bound elsewhere.
+    Unbindable,
 }
 
 /// Sets and clears attributes of the mount that `tree` is the root of.
@@ -72,6 +92,8 @@ pub fn change(
         Propagation::Keep => 0,
         Propagation::Private => libc::MS_PRIVATE,
         Propagation::Slave => libc::MS_SLAVE,
+        Propagation::Shared => libc::MS_SHARED,
+        Propagation::Unbindable => libc::MS_UNBINDABLE,
     };
     setattr(tree, reach, &Attr { set: set.0, clear: clear.0, propagation, userns_fd: 0 })
 }
