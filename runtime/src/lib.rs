@@ -1,5 +1,6 @@
 //! The starter library: how PID 1 starts a container, and what it knows beforehand.
 //!
+//! * [`bundle`]: a container as the OCI runtime specification describes it.
 //! * [`plan`]: the start plan, a bounded and typed description of one process, and its binary form.
 //! * [`seccomp`]: a compiler from allow-lists to classic BPF, and the default container profile.
 //! * [`devices`]: a compiler from device rules to eBPF, and the rules of every container.
@@ -10,6 +11,7 @@
 //!
 //! The first three are pure: values and bytes in, values and bytes out.
 
+pub mod bundle;
 pub mod cgroup;
 pub mod devices;
 mod error;

@@ -6,6 +6,7 @@
 //! steps, in order, are [`Stage`]; a failing one comes back through a pipe, whose end without a word means that the program runs.
 
 mod api;
+pub mod bundle;
 mod child;
 mod etc;
 mod hide;

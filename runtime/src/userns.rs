@@ -1,46 +1,106 @@
-//! A user namespace made beforehand, held by a descriptor.
+//! A user namespace made beforehand, held by a descriptor, and others that belong to it.
 //!
 //! <https://man7.org/linux/man-pages/man7/user_namespaces.7.html>. It belongs to the host's, so whoever enters it later has its
-//! capabilities there and nowhere else.
+//! capabilities there, over the namespaces that belong to it, and nowhere else.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::{
+    fmt::Write,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
 
-use coracle_fence::clone::{Child, Namespaces, spawn};
+use coracle_fence::clone::{Child, Namespaces, spawn, unshare};
 use rustix::{
     event::pause,
     fs::{CWD, Mode, OFlags, openat},
-    io::{Errno, write},
+    io::{Errno, read, write},
+    pipe::{PipeFlags, pipe_with},
     process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid},
+    thread::{LinkNameSpaceType, move_into_link_name_space},
 };
 
-use crate::{Error, plan::IdRange};
+use crate::{
+    Error,
+    bundle::{IdMap, Ids},
+    plan::IdRange,
+};
+
+/// Names below `/proc/PID/ns` of what can belong to a user namespace before any process lives in it.
+const KINDS: [(Namespaces, &str); 3] =
+    [(Namespaces::NET, "net"), (Namespaces::IPC, "ipc"), (Namespaces::UTS, "uts")];
 
 /// A new user namespace whose ids from 0 on are the range's ids outside, for users and groups.
-///
-/// A namespace needs a process to be born in: this one lives for the three files that are written and opened here.
 pub fn create(range: IdRange) -> Result<OwnedFd, Error> {
-    let child = spawn(Namespaces::USER, None, || {
-        loop {
-            pause();
+    let map = vec![IdMap { inside: 0, outside: range.base(), size: range.size() }];
+    let ids = Ids { users: map.clone(), groups: map };
+    create_with(&ids, Namespaces::NONE).map(|(user, _)| user)
+}
+
+/// A new user namespace with these ids, and `own` of network, IPC and UTS that belong to it.
+///
+/// A namespace needs a process to be born in: this one lives for the files that are written and opened here.
+pub fn create_with(ids: &Ids, own: Namespaces) -> Result<(OwnedFd, Vec<OwnedFd>), Error> {
+    let child = spawn(Namespaces::USER.and(own), None, sleep).map_err(Error::Clone)?;
+    let made = map(&child, ids).and_then(|()| Ok((namespace(&child, "user")?, born(&child, own)?)));
+    end(&child)?;
+    made
+}
+
+/// New namespaces, `own` of network, IPC and UTS, that belong to a user namespace.
+pub fn beside(user: BorrowedFd<'_>, own: Namespaces) -> Result<Vec<OwnedFd>, Error> {
+    let failed = |step| move |source| Error::UserNamespace { step, source };
+    let (made, tell) = pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
+    let child = spawn(Namespaces::NONE, None, || {
+        let errno = match move_into_link_name_space(user, Some(LinkNameSpaceType::User)) {
+            Ok(()) => unshare(own).err().map_or(0, |error| error.errno().raw_os_error()),
+            Err(errno) => errno.raw_os_error(),
+        };
+        match write(&tell, &errno.to_ne_bytes()) {
+            Ok(_) => sleep(),
+            Err(_) => 127,
         }
     })
     .map_err(Error::Clone)?;
-    let namespace = map(&child, range);
+    drop(tell);
+    let mut errno = [0; 4];
+    let made = match read(&made, &mut errno).map(|_| i32::from_ne_bytes(errno)) {
+        Ok(0) => born(&child, own),
+        Ok(errno) => Err(failed("enter")(Errno::from_raw_os_error(errno))),
+        Err(errno) => Err(failed("read")(errno)),
+    };
     end(&child)?;
-    namespace
+    made
 }
 
-fn map(child: &Child, range: IdRange) -> Result<OwnedFd, Error> {
-    let process = format!("/proc/{}", child.pid.as_raw_nonzero());
-    let map = format!("0 {} {}\n", range.base(), range.size());
-    for file in ["uid_map", "gid_map"] {
-        let failed = |source| Error::UserNamespace { step: file, source };
-        let path = format!("{process}/{file}");
-        let fd = openat(CWD, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-        write(&fd, map.as_bytes()).map_err(failed)?;
+fn sleep() -> u8 {
+    loop {
+        pause();
     }
-    openat(CWD, format!("{process}/ns/user"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|source| Error::UserNamespace { step: "open", source })
+}
+
+fn map(child: &Child, ids: &Ids) -> Result<(), Error> {
+    for (file, maps) in [("uid_map", &ids.users), ("gid_map", &ids.groups)] {
+        let failed = |source| Error::UserNamespace { step: file, source };
+        let mut text = String::new();
+        for map in maps {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{} {} {}", map.inside, map.outside, map.size);
+        }
+        let path = format!("/proc/{}/{file}", child.pid.as_raw_nonzero());
+        let fd = openat(CWD, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+        write(&fd, text.as_bytes()).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn born(child: &Child, own: Namespaces) -> Result<Vec<OwnedFd>, Error> {
+    let kinds = KINDS.iter().filter(|(kind, _)| own.and(*kind) == own);
+    kinds.map(|(_, name)| namespace(child, name)).collect()
+}
+
+fn namespace(child: &Child, name: &'static str) -> Result<OwnedFd, Error> {
+    let path = format!("/proc/{}/ns/{name}", child.pid.as_raw_nonzero());
+    openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|source| Error::UserNamespace { step: name, source })
 }
 
 fn end(child: &Child) -> Result<(), Error> {
@@ -57,7 +117,6 @@ fn end(child: &Child) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
     #[test]
     fn who_enters_is_known_outside_by_the_ranges_ids() {

@@ -30,6 +30,8 @@ impl Namespaces {
     pub const UTS: Self = Self(libc::CLONE_NEWUTS as u64);
     /// User and group ids.
     pub const USER: Self = Self(libc::CLONE_NEWUSER as u64);
+    /// Clocks: of children, and of a process from its next exec on. Only [`unshare`] makes one.
+    pub const TIME: Self = Self(0x80); // CLONE_NEWTIME
     /// Cgroup root.
     pub const CGROUP: Self = Self(libc::CLONE_NEWCGROUP as u64);
 

@@ -8,7 +8,10 @@ use std::{
     ptr,
 };
 
-use rustix::io::Errno;
+use rustix::{
+    fs::{Access, AtFlags, CWD, FileType, accessat, stat},
+    io::Errno,
+};
 
 use crate::{error::last, filter};
 
@@ -65,13 +68,30 @@ impl Program {
         }
     }
 
+    /// Whether one of the candidates could be executed, by the look of it.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run) would say it.
+    pub fn find(&self) -> Result<(), Errno> {
+        let mut answer = Errno::NOENT;
+        for candidate in &self.candidates {
+            match executable(candidate) {
+                Ok(()) => return Ok(()),
+                Err(Errno::ACCESS) => answer = Errno::ACCESS,
+                Err(Errno::NOENT | Errno::NOTDIR) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Err(answer)
+    }
+
     /// Becomes the program, or writes what `failed` makes of the failure to `report` and ends with code 127.
     ///
-    /// Descriptors 0, 1 and 2 stay, `report` is closed by the exec, all others are closed before it: the kernel opens the
+    /// Descriptors 0, 1 and 2 stay, and `kept` more; `report`, which is none of them, is closed by the exec, all others are closed before it: the kernel opens the
     /// program's interpreter before it closes what is marked, so a script that names `/proc/self/fd/N` would reach a folder
     /// of the host (CVE-2024-21626). Nobody who owns one of them runs again, for this never returns.
-    pub fn run(&self, report: OwnedFd, failed: impl FnOnce(Step, Errno) -> [u8; 8]) -> ! {
-        let (step, errno) = self.attempt(&report);
+    pub fn run(&self, report: OwnedFd, kept: u32, failed: impl FnOnce(Step, Errno) -> [u8; 8]) -> ! {
+        let (step, errno) = self.attempt(&report, kept);
         let word = failed(step, errno);
         // The reader sees the end of the pipe in any case; there is nobody else to tell.
         let _ = rustix::io::write(&report, &word);
@@ -79,9 +99,10 @@ impl Program {
         unsafe { libc::_exit(127) }
     }
 
-    fn attempt(&self, report: &OwnedFd) -> (Step, Errno) {
-        let kept = report.as_raw_fd() as u32; // A descriptor is never negative.
-        for (first, last) in [(3, kept.saturating_sub(1)), ((kept + 1).max(3), u32::MAX)] {
+    fn attempt(&self, report: &OwnedFd, kept: u32) -> (Step, Errno) {
+        let first = kept.saturating_add(3);
+        let report = report.as_raw_fd() as u32; // A descriptor is never negative.
+        for (first, last) in [(first, report.saturating_sub(1)), ((report + 1).max(first), u32::MAX)] {
             if let Err(errno) = close(first, last) {
                 return (Step::Close, errno);
             }
@@ -113,6 +134,14 @@ impl Program {
         unsafe { libc::execve(path.as_ptr(), self.argv.pointers.as_ptr(), self.env.pointers.as_ptr()) };
         last()
     }
+}
+
+/// Whether a file is a program of this user's, judged by the effective ids.
+fn executable(path: &CStr) -> Result<(), Errno> {
+    if FileType::from_raw_mode(stat(path)?.st_mode) == FileType::Directory {
+        return Err(Errno::ACCESS);
+    }
+    accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS)
 }
 
 /// Closes a range of descriptors, whoever owns them; only [`Program::run`] may, as no owner runs after it.
@@ -153,7 +182,7 @@ mod tests {
             if dup2_stdout(&out_end).is_err() {
                 return 99;
             }
-            program.run(report_end, |step, errno| {
+            program.run(report_end, 0, |step, errno| {
                 let [low, high] = (errno.raw_os_error() as u16).to_le_bytes();
                 [step as u8, low, high, 0, 0, 0, 0, 0]
             })

@@ -42,7 +42,8 @@ pub struct Prepared {
 impl<'a> Subject<'a> {
     /// The systems in the order of their turns.
     pub fn all(settled: &'a Specimen, floor: &'a Floor, peers: Option<&'a Peers>) -> Vec<Self> {
-        let mut all = vec![Self::Coracle(settled), Self::FirstBoot(settled.image()), Self::Floor(floor, settled)];
+        let mut all =
+            vec![Self::Coracle(settled), Self::FirstBoot(settled.image()), Self::Floor(floor, settled)];
         all.extend(peers.into_iter().flat_map(|peers| Way::ALL.map(|way| Self::Peer(peers, way))));
         all
     }

@@ -1,9 +1,24 @@
-//! The OCI runtime: what `config.json` asks for, in terms of the starter library.
+//! The OCI runtime: what `config.json` asks for, in terms of the starter library, and runc's command line above it.
 //!
 //! * [`config`]: the file, within bounds, and what in it is not known.
+//! * [`lower`]: what it asks for, in terms of the starter library.
 //! * [`seccomp`]: its filter.
 //! * [`resources`]: its limits and devices.
+//! * [`hooks`]: programs of the host's that it names.
+//! * [`cli`], [`commands`]: the command line, and what each command does.
+//! * [`state`]: what is known of a container between two commands.
+//! * [`cgroups`], [`namespaces`]: where a container is.
+//! * [`failure`], [`log`]: how it is told what went wrong.
 
+pub mod cgroups;
+pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod failure;
+pub mod hooks;
+pub mod log;
+pub mod lower;
+pub mod namespaces;
 pub mod resources;
 pub mod seccomp;
+pub mod state;

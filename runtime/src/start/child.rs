@@ -25,7 +25,7 @@ use super::{
     layers::{Layers, Roots},
     network,
     prepared::{Kind, Prepared},
-    rights::oom_score,
+    rights::{self, limits, oom_score},
     stage::{At, Failure, Stage},
     tree,
 };
@@ -36,13 +36,13 @@ const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEX
 /// Becomes the program, or reports what failed.
 pub(super) fn run(prepared: &Prepared, start: &Start<'_>, report: OwnedFd) -> u8 {
     match set_up(prepared, start) {
-        Ok(()) => prepared.program.run(report, |step, errno| {
+        Ok(()) => prepared.program.run(report, 0, |step, errno| {
             let stage = match step {
                 Step::Close => Stage::Descriptors,
                 Step::Filter => Stage::Seccomp,
                 Step::Exec => Stage::Exec,
             };
-            Failure { stage, errno }.encode()
+            Failure { stage, item: 0, errno }.encode()
         }),
         Err(failure) => {
             // The reader sees the end of the pipe in any case; there is nobody else to tell.
@@ -76,7 +76,11 @@ fn set_up(prepared: &Prepared, start: &Start<'_>) -> Result<(), Failure> {
             roots.root
         }
     };
-    prepared.rights.take(prepared.userns())?;
+    limits().at(Stage::ResourceLimits)?;
+    if let Some(userns) = prepared.userns() {
+        rights::enter(userns)?;
+    }
+    prepared.rights.take()?;
     enter(root.as_fd(), &prepared.cwd).at(Stage::WorkingDirectory)?;
     umask(Mode::from_raw_mode(0o022));
     signals::reset().at(Stage::Signals)
@@ -147,7 +151,7 @@ fn furnish(
 }
 
 /// The old root ends up on top of the new one's place, and is taken away whole (pivot_root(2), "pivot_root(".", ".")").
-fn pivot(root: BorrowedFd<'_>) -> Result<(), Errno> {
+pub(super) fn pivot(root: BorrowedFd<'_>) -> Result<(), Errno> {
     fchdir(root)?;
     pivot_root(c".", c".")?;
     unmount(c".", UnmountFlags::DETACH)?;
@@ -155,6 +159,6 @@ fn pivot(root: BorrowedFd<'_>) -> Result<(), Errno> {
 }
 
 /// The image names the folder: a link of the kernel's in it could lead to what the parent has open (CVE-2024-21626).
-fn enter(root: BorrowedFd<'_>, cwd: &CStr) -> Result<(), Errno> {
+pub(super) fn enter(root: BorrowedFd<'_>, cwd: &CStr) -> Result<(), Errno> {
     fchdir(tree::linked(root, cwd, OFlags::DIRECTORY)?)
 }

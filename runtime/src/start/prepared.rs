@@ -93,7 +93,7 @@ impl Prepared {
             readonly: owned(&plan.readonly),
             cwd: plan.cwd.as_c_str().to_owned(),
             rights: rights(plan),
-            program: program(plan)?,
+            program: program(&plan.argv, &plan.env, &plan.seccomp)?,
         })
     }
 
@@ -151,19 +151,23 @@ fn rights(plan: &Plan) -> Rights {
     let named = CapabilitySet::from_bits_retain(plan.caps.bits());
     let none = CapabilitySet::empty();
     let ambient = if plan.root == Root::Host && plan.uid != 0 { named } else { none };
+    let held = if plan.uid == 0 { named } else { ambient };
     Rights {
         uid: Uid::from_raw(plan.uid),
         gid: Gid::from_raw(plan.gid),
         groups: plan.groups.iter().map(|&group| Gid::from_raw(group)).collect(),
         bounding: named,
-        held: if plan.uid == 0 { named } else { ambient },
+        effective: held,
+        permitted: held,
+        inheritable: ambient,
         ambient,
+        no_new_privs: true,
     }
 }
 
-fn program(plan: &Plan) -> Result<Program, Error> {
-    let filter: Vec<libc::sock_filter> = plan.seccomp.iter().map(instruction).collect();
-    Ok(Program::new(&candidates(plan)?, &plan.argv, &plan.env, &filter))
+pub(super) fn program(argv: &[CString], env: &[CString], filter: &[Insn]) -> Result<Program, Error> {
+    let filter: Vec<libc::sock_filter> = filter.iter().map(instruction).collect();
+    Ok(Program::new(&candidates(argv, env)?, argv, env, &filter))
 }
 
 fn instruction(insn: &Insn) -> libc::sock_filter {
@@ -172,12 +176,12 @@ fn instruction(insn: &Insn) -> libc::sock_filter {
 
 /// Where the program may be: at its path if it names one, else in the folders of `PATH`. An empty entry, which would mean the
 /// working directory, is none.
-fn candidates(plan: &Plan) -> Result<Vec<CString>, Error> {
-    let Some(program) = plan.argv.first() else { return Ok(Vec::new()) };
+fn candidates(argv: &[CString], env: &[CString]) -> Result<Vec<CString>, Error> {
+    let Some(program) = argv.first() else { return Ok(Vec::new()) };
     if program.as_bytes().contains(&b'/') {
         return Ok(vec![program.clone()]);
     }
-    let path = plan.env.iter().find_map(|entry| entry.as_bytes().strip_prefix(b"PATH=")).unwrap_or(PATH);
+    let path = env.iter().find_map(|entry| entry.as_bytes().strip_prefix(b"PATH=")).unwrap_or(PATH);
     path.split(|&byte| byte == b':')
         .filter(|folder| !folder.is_empty())
         .map(|folder| CString::new([folder, b"/", program.as_bytes()].concat()).map_err(|_| Error::Nul))

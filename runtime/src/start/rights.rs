@@ -26,30 +26,30 @@ pub(super) struct Rights {
     pub(super) uid: Uid,
     pub(super) gid: Gid,
     pub(super) groups: Vec<Gid>,
-    /// The bounding set.
     pub(super) bounding: CapabilitySet,
-    /// Permitted and effective until the exec, and after it for user 0.
-    pub(super) held: CapabilitySet,
-    /// What a user other than 0 keeps through the exec.
+    pub(super) effective: CapabilitySet,
+    pub(super) permitted: CapabilitySet,
+    pub(super) inheritable: CapabilitySet,
     pub(super) ambient: CapabilitySet,
+    pub(super) no_new_privs: bool,
 }
 
 impl Rights {
-    /// Takes them, and with them leaves the host's.
-    pub(super) fn take(&self, userns: Option<BorrowedFd<'_>>) -> Result<(), Failure> {
-        limits().at(Stage::ResourceLimits)?;
-        if let Some(userns) = userns {
-            move_into_link_name_space(userns, Some(LinkNameSpaceType::User)).at(Stage::UserNamespace)?;
-        }
+    /// Takes them, and with them leaves those of the host's root, or of the user namespace's.
+    pub(super) fn take(&self) -> Result<(), Failure> {
         // Entering a user namespace fills the bounding set, so this comes after; it takes CAP_SETPCAP, so it comes before.
         self.bound().at(Stage::BoundingSet)?;
         self.ids().at(Stage::Ids)?;
-        let sets = CapabilitySets { effective: self.held, permitted: self.held, inheritable: self.ambient };
+        let sets = CapabilitySets {
+            effective: self.effective,
+            permitted: self.permitted,
+            inheritable: self.inheritable,
+        };
         set_capabilities(None, sets).at(Stage::Capabilities)?;
         for capability in self.ambient.iter() {
             configure_capability_in_ambient_set(capability, true).at(Stage::Capabilities)?;
         }
-        set_no_new_privs(true).at(Stage::NoNewPrivs)
+        if self.no_new_privs { set_no_new_privs(true).at(Stage::NoNewPrivs) } else { Ok(()) }
     }
 
     fn bound(&self) -> Result<(), Errno> {
@@ -76,8 +76,13 @@ impl Rights {
     }
 }
 
+/// Moves into a user namespace.
+pub(super) fn enter(userns: BorrowedFd<'_>) -> Result<(), Failure> {
+    move_into_link_name_space(userns, Some(LinkNameSpaceType::User)).at(Stage::UserNamespace)
+}
+
 /// The same for every container, whatever PID 1 has; how many processes there may be is the cgroup's to say.
-fn limits() -> Result<(), Errno> {
+pub(super) fn limits() -> Result<(), Errno> {
     let (soft, hard) = OPEN_FILES;
     limit(Resource::Nofile, Some(soft), Some(hard))?;
     limit(Resource::Nproc, None, None)

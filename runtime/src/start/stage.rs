@@ -3,7 +3,8 @@
 //! | offset | size | field |
 //! |---|---|---|
 //! | 0 | 1 | stage, from 1 |
-//! | 1 | 3 | zero |
+//! | 1 | 1 | zero |
+//! | 2 | 2 | which of several, from 0, little-endian |
 //! | 4 | 4 | errno, little-endian |
 
 use std::os::fd::BorrowedFd;
@@ -27,6 +28,10 @@ stages! {
     Stdio = "standard descriptors",
     /// A session of its own.
     Session = "session",
+    /// A namespace to join.
+    Join = "namespace to join",
+    /// New namespaces.
+    Namespaces = "new namespaces",
     /// Mounts made from here on stay here.
     Propagation = "mount propagation",
     /// `/proc`.
@@ -51,6 +56,18 @@ stages! {
     Overlay = "overlay",
     /// Name resolution and names below `/etc`.
     Etc = "files in /etc",
+    /// The root folder of a bundle.
+    RootFolder = "root folder",
+    /// A mount of a bundle: its source.
+    MountSource = "source of a mount",
+    /// Its target.
+    MountTarget = "target of a mount",
+    /// Its settings or attributes.
+    Mount = "mount",
+    /// What it covers, copied into it.
+    CopyUp = "copy into a mount",
+    /// A device of a bundle.
+    Device = "device",
     /// `/sys`.
     Sys = "/sys",
     /// `/sys/fs/cgroup`.
@@ -69,6 +86,14 @@ stages! {
     Pivot = "pivot_root",
     /// The host name.
     Hostname = "host name",
+    /// The NIS domain name.
+    Domainname = "domain name",
+    /// A file below `/proc/sys`.
+    Setting = "kernel setting",
+    /// The other side of the line.
+    Line = "word of the runtime",
+    /// A terminal of its own.
+    Terminal = "terminal",
     /// Resource limits of the process.
     ResourceLimits = "resource limits",
     /// The user namespace.
@@ -106,6 +131,8 @@ impl Stage {
 pub struct Failure {
     /// The step.
     pub stage: Stage,
+    /// Which one, where a step is done with several things.
+    pub item: u16,
     /// The kernel's answer.
     #[source]
     pub errno: Errno,
@@ -136,17 +163,23 @@ impl Failure {
 
     pub(super) fn encode(self) -> [u8; 8] {
         let [a, b, c, d] = self.errno.raw_os_error().to_le_bytes();
-        [self.stage as u8 + 1, 0, 0, 0, a, b, c, d]
+        let [low, high] = self.item.to_le_bytes();
+        [self.stage as u8 + 1, 0, low, high, a, b, c, d]
     }
 
-    fn decode(word: [u8; 8], len: usize) -> Result<Self, Error> {
-        let [number, 0, 0, 0, a, b, c, d] = word else {
+    /// Reads a word and its length.
+    ///
+    /// # Errors
+    /// [`Error::Garbled`].
+    pub fn decode(word: [u8; 8], len: usize) -> Result<Self, Error> {
+        let [number, 0, low, high, a, b, c, d] = word else {
             return Err(Error::Garbled { stage: word[0], len });
         };
         let stage = usize::from(number).checked_sub(1).and_then(|at| STAGES.get(at));
         match stage {
             Some(&(stage, _)) if len == word.len() => {
-                Ok(Self { stage, errno: Errno::from_raw_os_error(i32::from_le_bytes([a, b, c, d])) })
+                let errno = Errno::from_raw_os_error(i32::from_le_bytes([a, b, c, d]));
+                Ok(Self { stage, item: u16::from_le_bytes([low, high]), errno })
             }
             _ => Err(Error::Garbled { stage: number, len }),
         }
@@ -158,15 +191,26 @@ pub(super) trait At<T> {
     fn at(self, stage: Stage) -> Result<T, Failure>;
 }
 
+/// A refused step gets the number of the thing it was done with.
+pub(super) trait Of<T> {
+    fn of(self, item: usize) -> Result<T, Failure>;
+}
+
+impl<T> Of<T> for Result<T, Failure> {
+    fn of(self, item: usize) -> Result<T, Failure> {
+        self.map_err(|failure| Failure { item: u16::try_from(item).unwrap_or(u16::MAX), ..failure })
+    }
+}
+
 impl<T> At<T> for Result<T, Errno> {
     fn at(self, stage: Stage) -> Result<T, Failure> {
-        self.map_err(|errno| Failure { stage, errno })
+        self.map_err(|errno| Failure { stage, item: 0, errno })
     }
 }
 
 impl<T> At<T> for Result<T, coracle_fence::Error> {
     fn at(self, stage: Stage) -> Result<T, Failure> {
-        self.map_err(|error| Failure { stage, errno: error.errno() })
+        self.map_err(|error| Failure { stage, item: 0, errno: error.errno() })
     }
 }
 
@@ -185,7 +229,7 @@ mod tests {
     fn every_stage_survives_the_pipe_and_has_a_text_of_its_own() {
         let mut texts = std::collections::BTreeSet::new();
         for &(stage, text) in STAGES {
-            let failure = Failure { stage, errno: Errno::NOSPC };
+            let failure = Failure { stage, item: 0x0102, errno: Errno::NOSPC };
             assert_eq!(Failure::decode(failure.encode(), 8), Ok(failure));
             assert!(texts.insert(text) && stage.as_str() == text);
         }
@@ -194,7 +238,7 @@ mod tests {
     #[test]
     fn a_pipe_says_starting_then_failed_or_running() {
         let (pipe, end) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
-        let failure = Failure { stage: Stage::Exec, errno: Errno::NOENT };
+        let failure = Failure { stage: Stage::Exec, item: 0, errno: Errno::NOENT };
         assert_eq!(Failure::read(pipe.as_fd()), Ok(Report::Starting));
         write(&end, &failure.encode()).unwrap();
         assert_eq!(Failure::read(pipe.as_fd()), Ok(Report::Failed(failure)));

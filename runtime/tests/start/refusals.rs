@@ -21,7 +21,7 @@ use crate::harness::Container;
 
 fn assert_fails(container: &Container, stage: Stage, errno: Errno) {
     let done = container.run();
-    assert_eq!(done.report, Report::Failed(Failure { stage, errno }), "{done:?}");
+    assert_eq!(done.report, Report::Failed(Failure { stage, item: 0, errno }), "{done:?}");
     assert_eq!((done.exit, done.output.as_str()), (Exit::Code(127), ""));
 }
 

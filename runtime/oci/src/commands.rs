@@ -1,0 +1,43 @@
+//! What each command does.
+
+mod create;
+mod delete;
+mod example;
+mod exec;
+mod features;
+mod foreground;
+mod show;
+mod signal;
+mod start;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::cli::{Command, Global, HELP};
+
+/// Does it. The exit code is the container's where a command waits for its end.
+pub fn run(global: &Global, command: Command) -> Result<ExitCode> {
+    let root = &global.root;
+    match command {
+        Command::Create(how, id) => create::create(global, &how, id)?,
+        Command::Run { create, detach, keep, id } => return create::run(global, &create, detach, keep, id),
+        Command::Start(id) => start::start(root, &id)?,
+        Command::State(id) => show::state(root, &id)?,
+        Command::Kill { all, id, signal } => signal::kill(root, &id, signal, all)?,
+        Command::Delete { force, id } => delete::delete(root, &id, force)?,
+        Command::Exec(exec, id) => return exec::exec(global, &exec, &id),
+        Command::List { json, quiet } => show::list(root, json, quiet)?,
+        Command::Ps { json, id, arguments } => return show::ps(root, &id, json, &arguments),
+        Command::Pause(id) => signal::freeze(root, &id, true)?,
+        Command::Resume(id) => signal::freeze(root, &id, false)?,
+        Command::Update { .. } | Command::Events { .. } => anyhow::bail!("not yet"),
+        Command::Spec { bundle } => example::write(bundle.as_deref())?,
+        Command::Features => features::print()?,
+        Command::Version => {
+            println!("coracle-runtime version {}\nspec: {}", env!("CARGO_PKG_VERSION"), features::NEWEST);
+        }
+        Command::Help => print!("{HELP}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}

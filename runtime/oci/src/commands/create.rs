@@ -1,0 +1,260 @@
+//! `create` and `run`.
+
+use std::{
+    fs::{self, File},
+    io::Read,
+    os::{
+        fd::{AsFd, AsRawFd, OwnedFd},
+        unix::net::{UnixListener, UnixStream},
+    },
+    path::Path,
+    process::ExitCode,
+    time::SystemTime,
+};
+
+use anyhow::{Context, Result, bail};
+use coracle_runtime::{
+    bundle::{Switch, User},
+    start::bundle::{Doors, Ready, Word, create as begin},
+};
+use oci_spec::runtime::Spec;
+use rustix::process::{Pid, set_child_subreaper};
+
+use super::{foreground, start::spaces_of};
+use crate::{
+    cgroups,
+    cli::{Create, Global},
+    config::{Config, LONGEST},
+    failure,
+    hooks::{self, Place},
+    log, lower,
+    state::{Container, GATE, Id, Identity, Record, Status},
+};
+
+/// Makes a container that waits at its gate.
+pub fn create(global: &Global, how: &Create, id: Id) -> Result<()> {
+    let made = Made::new(global, how, id, Gate::Shut)?;
+    made.write_pid_file(how)
+}
+
+/// Makes a container and starts its program; without `detach` its end is waited for, and it is removed unless `keep`.
+pub fn run(global: &Global, how: &Create, detach: bool, keep: bool, id: Id) -> Result<ExitCode> {
+    let wish = if how.console_socket.is_some() || detach { Gate::Open } else { Gate::OpenHere };
+    // Whoever detaches leaves the container to another parent.
+    let mut made = Made::new(global, how, id, wish)?;
+    made.write_pid_file(how)?;
+    let state = made.container.show(&made.spec, Status::Running);
+    let hooks = made.spec.hooks().as_ref().and_then(|hooks| hooks.poststart().as_ref());
+    if let Err(error) = hooks::run("poststart", hooks, &state, Place::Runtime) {
+        log::warn(global, &format!("{:#}", anyhow::Error::from(error)));
+    }
+    if detach {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let code = foreground::wait(made.pid, made.terminal.take())?;
+    if !keep {
+        super::delete::remove(made.container, &made.spec)?;
+    }
+    Ok(code)
+}
+
+/// When the program starts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    /// At `start`.
+    Shut,
+    /// At once.
+    Open,
+    /// At once, and its terminal is this process's own business.
+    OpenHere,
+}
+
+struct Made {
+    container: Container,
+    spec: Spec,
+    pid: Pid,
+    /// The other side of its terminal, if it came here.
+    terminal: Option<OwnedFd>,
+}
+
+impl Made {
+    fn new(global: &Global, how: &Create, id: Id, gate: Gate) -> Result<Self> {
+        let folder = how.bundle.as_deref().unwrap_or(Path::new("."));
+        let folder = fs::canonicalize(folder).with_context(|| format!("bundle {}", folder.display()))?;
+        let bytes = read(&folder.join("config.json"))?;
+        let Config { spec, unknown } = Config::parse(&bytes)?;
+        for property in unknown {
+            log::warn(global, &format!("config.json: {property} is not known and is ignored"));
+        }
+        let mut bundle = lower::bundle(&spec, &folder)?;
+        bundle.process.kept = how.preserve_fds;
+        if how.no_pivot {
+            bundle.switch = Switch::Move;
+        }
+        let console = console(how, bundle.process.terminal.is_some(), gate)?;
+        // The first process of a user namespace's own process namespace comes here when those who made it are gone.
+        if !matches!(bundle.spaces.user, User::Host) {
+            set_child_subreaper(Some(rustix::process::getpid()))?;
+        }
+        let named = spec.linux().as_ref().and_then(|linux| linux.cgroups_path().as_deref());
+        let cgroup = cgroups::folder(named, id.as_str()).context("cgroup")?;
+        let created = humantime::format_rfc3339_nanos(SystemTime::now()).to_string();
+        let record = Record { process: None, bundle: folder, cgroup, created };
+        let container = Container::make(&global.root, id, record, &bytes)?;
+        match fill(container, &spec, Ready::new(bundle)?, console, gate) {
+            Ok((container, pid, terminal)) => Ok(Self { container, spec, pid, terminal }),
+            Err((container, error)) => {
+                // The first error is the one to report; what stays is found by `delete --force`.
+                let _ = super::delete::remove(*container, &spec);
+                Err(error)
+            }
+        }
+    }
+
+    fn write_pid_file(&self, how: &Create) -> Result<()> {
+        let Some(path) = &how.pid_file else { return Ok(()) };
+        write_pid(path, self.pid)
+    }
+}
+
+/// Whole or not at all: others wait for this file.
+pub fn write_pid(path: &Path, pid: Pid) -> Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    fs::write(&new, pid.as_raw_nonzero().to_string())
+        .and_then(|()| fs::rename(&new, path))
+        .with_context(|| format!("write {}", path.display()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).with_context(|| format!("open {}", path.display()))?;
+    file.take(LONGEST as u64 + 1)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("read {}", path.display()))?;
+    Ok(bytes)
+}
+
+/// Where a terminal's other side goes to: the caller's socket, or one whose other end is kept.
+pub struct Console {
+    /// Given to the child.
+    pub socket: OwnedFd,
+    /// The other end, if it is this process's.
+    pub here: Option<UnixStream>,
+}
+
+fn console(how: &Create, terminal: bool, gate: Gate) -> Result<Option<Console>> {
+    console_for(terminal, how.console_socket.as_deref(), gate == Gate::OpenHere)
+}
+
+/// Connects to the caller's socket, or makes a pair.
+pub fn console_for(terminal: bool, socket: Option<&Path>, here: bool) -> Result<Option<Console>> {
+    match (terminal, socket) {
+        (true, Some(path)) => {
+            let socket =
+                UnixStream::connect(path).with_context(|| format!("--console-socket {}", path.display()))?;
+            Ok(Some(Console { socket: socket.into(), here: None }))
+        }
+        (true, None) if here => {
+            let (ours, childs) = UnixStream::pair()?;
+            Ok(Some(Console { socket: childs.into(), here: Some(ours) }))
+        }
+        (true, None) => {
+            bail!("process.terminal: nobody is there to hold the terminal; give --console-socket")
+        }
+        (false, Some(_)) => {
+            bail!("--console-socket: process.terminal is false, so there is no terminal to send")
+        }
+        (false, None) => Ok(None),
+    }
+}
+
+type Filled = (Container, Pid, Option<OwnedFd>);
+
+fn fill(
+    mut container: Container,
+    spec: &Spec,
+    ready: Ready,
+    console: Option<Console>,
+    gate: Gate,
+) -> Result<Filled, (Box<Container>, anyhow::Error)> {
+    match try_fill(&mut container, spec, &ready, console, gate) {
+        Ok((pid, terminal)) => Ok((container, pid, terminal)),
+        Err(error) => Err((Box::new(container), error)),
+    }
+}
+
+fn try_fill(
+    container: &mut Container,
+    spec: &Spec,
+    ready: &Ready,
+    console: Option<Console>,
+    gate: Gate,
+) -> Result<(Pid, Option<OwnedFd>)> {
+    let listener = if gate == Gate::Shut { Some(listen(container.path())?) } else { None };
+    let folder = &container.record.cgroup;
+    let cgroup = cgroups::make(folder).with_context(|| format!("cgroup {}", folder.display()))?;
+    let named = spec.hooks().as_ref();
+    let waits = named.is_some_and(|hooks| {
+        [hooks.create_runtime(), hooks.create_container()].iter().any(|hooks| hooks.is_some())
+    });
+    let doors = Doors {
+        gate: listener.as_ref().map(AsFd::as_fd),
+        console: console.as_ref().map(|console| console.socket.as_fd()),
+        shows_console: true,
+        waits,
+    };
+    let (child, line) = begin(ready, cgroup.as_fd(), doors)?;
+    let mut pid = child.pid;
+    let note = |container: &mut Container, pid| {
+        container.record.process = Identity::of(pid);
+        container.write()
+    };
+    loop {
+        match line.next()? {
+            Word::Process(first) => pid = first,
+            Word::Furnished => {
+                note(container, pid)?;
+                let state = container.show(spec, Status::Creating);
+                run_hooks(named, &state, pid)?;
+                line.go_on()?;
+            }
+            Word::Created => break,
+            Word::Failed(failure) => return Err(failure::describe(failure, spec)),
+            Word::End if gate == Gate::Shut => bail!("the container was killed before it was made"),
+            Word::End => break,
+        }
+    }
+    if pid != child.pid {
+        foreground::reap(child.pidfd.as_fd())?;
+    }
+    note(container, pid)?;
+    let terminal = match console.and_then(|console| console.here) {
+        Some(socket) => Some(foreground::receive(socket.as_fd())?),
+        None => None,
+    };
+    Ok((pid, terminal))
+}
+
+fn run_hooks(named: Option<&oci_spec::runtime::Hooks>, state: &serde_json::Value, pid: Pid) -> Result<()> {
+    let Some(named) = named else { return Ok(()) };
+    hooks::run("prestart", named.prestart().as_ref(), state, Place::Runtime)?;
+    hooks::run("createRuntime", named.create_runtime().as_ref(), state, Place::Runtime)?;
+    if named.create_container().is_some() {
+        let (first, spaces) = spaces_of(pid)?;
+        hooks::run(
+            "createContainer",
+            named.create_container().as_ref(),
+            state,
+            Place::Container(first.as_fd(), spaces),
+        )?;
+    }
+    Ok(())
+}
+
+/// A socket's address is short, so it is bound below the folder's descriptor.
+fn listen(folder: &Path) -> Result<UnixListener> {
+    let held = File::open(folder).with_context(|| format!("open {}", folder.display()))?;
+    let listener = UnixListener::bind(format!("/proc/self/fd/{}/{GATE}", held.as_raw_fd()));
+    listener.with_context(|| format!("listen at {}", folder.join(GATE).display()))
+}
