@@ -9,8 +9,14 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
-use coracle_fence::mounts::{Attributes, Propagation, Reach};
-use rustix::process::{Resource, Rlimit};
+use coracle_fence::{
+    mounts::{Attributes, Propagation, Reach},
+    process::Schedule,
+};
+use rustix::{
+    process::{Resource, Rlimit},
+    thread::CpuSet,
+};
 
 use crate::{
     plan::{CapMask, OomScoreAdj},
@@ -277,6 +283,14 @@ pub struct Process {
     pub no_new_privs: bool,
     /// The kernel's out-of-memory preference.
     pub oom_score_adj: Option<OomScoreAdj>,
+    /// How it is scheduled.
+    pub schedule: Option<Schedule>,
+    /// How its requests to disks are scheduled, as `ioprio_set` has it.
+    pub io_priority: Option<u16>,
+    /// The processors that it runs on.
+    pub processors: Option<CpuSet>,
+    /// What it takes the kernel for.
+    pub personality: Option<u32>,
     /// The seccomp program; empty means no filter.
     pub seccomp: Vec<Insn>,
     /// How many descriptors from 3 on stay open.

@@ -34,6 +34,15 @@ pub enum Error {
         #[source]
         source: Errno,
     },
+    /// The calling process is as it was.
+    #[error("{call}")]
+    Process {
+        /// The call that failed.
+        call: &'static str,
+        /// The kernel's answer.
+        #[source]
+        source: Errno,
+    },
     /// The seccomp program was not installed.
     #[error("seccomp program of {len} instructions")]
     Filter {
@@ -133,6 +142,7 @@ impl Error {
             Self::Clone { source, .. }
             | Self::Unshare { source, .. }
             | Self::Attributes { source, .. }
+            | Self::Process { source, .. }
             | Self::Filter { source, .. }
             | Self::LoadProgram { source, .. }
             | Self::Send { source, .. }

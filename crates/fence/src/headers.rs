@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{bpf, clone, mapper, mounts, partition, watchdog};
+use crate::{bpf, clone, mapper, mounts, partition, process, watchdog};
 
 #[test]
 fn numbers_and_sizes_are_those_of_the_headers() {
@@ -29,6 +29,14 @@ fn numbers_and_sizes_are_those_of_the_headers() {
         ("MOUNT_ATTR_NOEXEC", 8),
         ("MOUNT_ATTR_NOSUID", 2),
         ("MOUNT_ATTR_IDMAP", 0x0010_0000),
+        ("sizeof(struct sched_attr) - 8", size_of::<process::SchedAttr>() as u64),
+        ("offsetof(struct sched_attr, sched_period)", offset_of!(process::SchedAttr, period) as u64),
+        ("KEYCTL_JOIN_SESSION_KEYRING", 1),
+        ("IOPRIO_WHO_PROCESS", 1),
+        ("CLONE_NEWTIME", 0x80),
+        ("MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW", 0x20_00f0),
+        ("MOUNT_ATTR_NOATIME", 0x10),
+        ("MOUNT_ATTR_STRICTATIME", 0x20),
         ("sizeof(struct dm_ioctl)", size_of::<mapper::Header>() as u64),
         ("sizeof(struct dm_target_spec)", size_of::<mapper::Target>() as u64),
         ("DM_DEV_CREATE", mapper::CREATE.into()),
@@ -48,7 +56,7 @@ fn numbers_and_sizes_are_those_of_the_headers() {
         ("offsetof(struct sock_fprog, filter)", offset_of!(libc::sock_fprog, filter) as u64),
     ];
     let mut source = String::from("#include <stddef.h>\n");
-    for header in ["bpf", "sched", "mount", "dm-ioctl", "fs", "blkpg", "watchdog", "filter", "if_packet"] {
+    for header in ["bpf", "sched", "mount", "dm-ioctl", "fs", "blkpg", "watchdog", "filter", "if_packet", "sched/types", "keyctl", "ioprio"] {
         source += &format!("#include <linux/{header}.h>\n");
     }
     for (expression, value) in facts {

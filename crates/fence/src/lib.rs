@@ -8,6 +8,7 @@
 //! * `lean`, for static programs: what the C library brings along for messages alone is left out.
 //! * [`signals`]: every signal as a fresh program expects it, and any of them sent.
 //! * [`exec`]: the last steps of a child, to another program.
+//! * [`process`]: what a process hands on to its children.
 //! * [`mapper`]: device-mapper: create, load, resume.
 //! * [`ext4`]: growing a mounted filesystem and giving it a UUID.
 //! * [`partition`]: telling the kernel that a partition grew.
@@ -31,6 +32,7 @@ pub mod mounts;
 pub mod names;
 pub mod packet;
 pub mod partition;
+pub mod process;
 pub mod signals;
 pub mod watchdog;
 

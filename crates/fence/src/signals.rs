@@ -91,7 +91,7 @@ mod tests {
             if blocked != 0 || dup2_stdout(&out_end).is_err() || (reset_first && reset().is_err()) {
                 return 99;
             }
-            program.run(report_end, |_, _| [0; 8])
+            program.run(report_end, 0, |_, _| [0; 8])
         })
         .unwrap();
         drop(out_end);

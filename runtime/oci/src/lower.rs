@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use coracle_runtime::bundle::{Access, Bundle, Device, IdMap, Kind, Spread, Switch, User};
+use coracle_runtime::bundle::{Access, Bundle, Device, IdMap, Kind, Process, Spread, Switch, User};
 use oci_spec::runtime::{Linux, LinuxDevice, LinuxDeviceType, Spec};
 
 pub use mounts::options as mount_options;
@@ -126,6 +126,7 @@ pub fn bundle(spec: &Spec, folder: &Path) -> Result<Bundle, Error> {
     let spaces = spaces::spaces(linux)?;
     let mounts = mounts::mounts(spec, folder, &spaces.user)?;
     let process = spec.process().as_ref().ok_or_else(|| missing("process"))?;
+    let personality = linux.personality().as_ref().map(process::personality).transpose()?;
     let bind_over_dev = mounts::bind_over(&mounts, c"/dev");
     let name = |property, name: &Option<String>| match name {
         Some(name) if !name.is_empty() => text(property, name.as_bytes()).map(Some),
@@ -144,7 +145,7 @@ pub fn bundle(spec: &Spec, folder: &Path) -> Result<Bundle, Error> {
         time_offsets: spaces::time_offsets(linux, &spaces)?,
         masked: texts("linux.maskedPaths", linux.masked_paths().as_ref())?,
         readonly: texts("linux.readonlyPaths", linux.readonly_paths().as_ref())?,
-        process: process::process(process)?,
+        process: Process { personality, ..process::process(process)? },
         spaces,
     })
 }

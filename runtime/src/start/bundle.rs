@@ -26,7 +26,7 @@ use coracle_fence::{
     clone::{Child, Namespaces, spawn, spawn_sibling, unshare},
     exec::Step,
     mounts::{Attributes, Propagation, Reach, change},
-    signals,
+    process, signals,
 };
 use rustix::{
     fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2},
@@ -37,6 +37,7 @@ use rustix::{
     system::{setdomainname, sethostname},
     thread::{
         LinkNameSpaceType, ThreadNameSpaceType, move_into_link_name_space, move_into_thread_name_spaces,
+        sched_setaffinity,
     },
 };
 
@@ -268,7 +269,19 @@ impl Actor {
         for (item, (resource, limit)) in self.process.limits.iter().enumerate() {
             setrlimit(*resource, *limit).at(Stage::ResourceLimits).of(item)?;
         }
-        Ok(())
+        if let Some(schedule) = self.process.schedule {
+            process::schedule(schedule).at(Stage::Schedule)?;
+        }
+        if let Some(priority) = self.process.io_priority {
+            process::io_priority(priority).at(Stage::IoPriority)?;
+        }
+        if let Some(processors) = &self.process.processors {
+            sched_setaffinity(None, processors).at(Stage::Processors)?;
+        }
+        match self.process.personality {
+            Some(personality) => process::personality(personality).at(Stage::Personality),
+            None => Ok(()),
+        }
     }
 }
 
@@ -289,25 +302,25 @@ fn finish(actor: &Actor, doors: Doors<'_>, line: Childs) -> u8 {
 
 /// Becomes everything but the program. `Some` with the connection of whoever opened the gate.
 fn settle(actor: &Actor, doors: Doors<'_>, line: &Childs) -> Result<Option<OwnedFd>, Failure> {
-    let process = &actor.process;
+    let wanted = &actor.process;
     setsid().at(Stage::Session)?;
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(CWD, c"/", flags, Mode::empty()).at(Stage::WorkingDirectory)?;
-    if let (Some(size), Some(socket)) = (process.terminal, doors.console) {
+    if let (Some(size), Some(socket)) = (wanted.terminal, doors.console) {
         let terminal = terminal::open(root.as_fd(), socket, size, actor.user).at(Stage::Terminal)?;
         if doors.shows_console {
             terminal::show(root.as_fd(), terminal.as_fd(), actor.owner).at(Stage::Terminal)?;
         }
     }
     actor.rights.take()?;
-    child::enter(root.as_fd(), &process.cwd).at(Stage::WorkingDirectory)?;
-    umask(Mode::from_raw_mode(process.umask));
+    child::enter(root.as_fd(), &wanted.cwd).at(Stage::WorkingDirectory)?;
+    umask(Mode::from_raw_mode(wanted.umask));
     signals::reset().at(Stage::Signals)?;
     actor.program.find().at(Stage::Exec)?;
     let Some(gate) = doors.gate else { return Ok(None) };
     line.created()?;
     let opened = acceptfrom_with(gate, SocketFlags::CLOEXEC).at(Stage::Line)?.0;
-    fcntl_dupfd_cloexec(&opened, line::above(process.kept)).at(Stage::Line).map(Some)
+    fcntl_dupfd_cloexec(&opened, line::above(wanted.kept)).at(Stage::Line).map(Some)
 }
 
 fn become_program(actor: &Actor, report: OwnedFd) -> ! {

@@ -96,6 +96,14 @@ stages! {
     Terminal = "terminal",
     /// Resource limits of the process.
     ResourceLimits = "resource limits",
+    /// How it is scheduled.
+    Schedule = "scheduler",
+    /// How its requests to disks are.
+    IoPriority = "io priority",
+    /// Which processors it runs on.
+    Processors = "processors",
+    /// What it takes the kernel for.
+    Personality = "personality",
     /// The user namespace.
     UserNamespace = "user namespace",
     /// The capability bounding set.

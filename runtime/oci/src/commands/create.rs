@@ -1,6 +1,7 @@
 //! `create` and `run`.
 
 use std::{
+    ffi::CString,
     fs::{self, File},
     io::Read,
     os::{
@@ -13,12 +14,16 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use coracle_fence::process;
 use coracle_runtime::{
     bundle::{Switch, User},
     start::bundle::{Doors, Ready, Word, create as begin},
 };
 use oci_spec::runtime::Spec;
-use rustix::process::{Pid, set_child_subreaper};
+use rustix::{
+    io::Errno,
+    process::{Pid, set_child_subreaper},
+};
 
 use super::{foreground, start::spaces_of};
 use crate::{
@@ -100,6 +105,9 @@ impl Made {
         let cgroup = cgroups::folder(named, id.as_str()).context("cgroup")?;
         let created = humantime::format_rfc3339_nanos(SystemTime::now()).to_string();
         let record = Record { process: None, bundle: folder, cgroup, created };
+        if !how.no_new_keyring {
+            keyring(id.as_str())?;
+        }
         let container = Container::make(&global.root, id, record, &bytes)?;
         match fill(container, &spec, Ready::new(bundle)?, console, gate) {
             Ok((container, pid, terminal)) => Ok(Self { container, spec, pid, terminal }),
@@ -114,6 +122,15 @@ impl Made {
     fn write_pid_file(&self, how: &Create) -> Result<()> {
         let Some(path) = &how.pid_file else { return Ok(()) };
         write_pid(path, self.pid)
+    }
+}
+
+/// What a program puts into its session's keyring is not for the caller's; a kernel may have none.
+fn keyring(id: &str) -> Result<()> {
+    let name = CString::new(format!("_ses.{id}")).context("container id")?;
+    match process::new_session_keyring(&name) {
+        Err(error) if error.errno() == Errno::NOSYS => Ok(()),
+        other => other.context("session keyring"),
     }
 }
 

@@ -2,14 +2,20 @@
 
 use std::{ffi::CString, os::unix::ffi::OsStrExt};
 
+use coracle_fence::process::Schedule;
 use coracle_runtime::{
     bundle::{Capabilities, Process, Size},
     plan::{CapMask, OomScoreAdj},
 };
 use oci_spec::runtime::{
-    Capabilities as Set, Capability, LinuxCapabilities, PosixRlimit, PosixRlimitType, Process as Named,
+    Capabilities as Set, Capability, IOPriorityClass, LinuxCapabilities, LinuxIOPriority, LinuxPersonality,
+    LinuxPersonalityDomain, LinuxSchedulerFlag, LinuxSchedulerPolicy, PosixRlimit, PosixRlimitType,
+    Process as Named, Scheduler,
 };
-use rustix::process::{Resource, Rlimit};
+use rustix::{
+    process::{Resource, Rlimit},
+    thread::CpuSet,
+};
 
 use super::{Error, invalid, missing, refused, text};
 
@@ -57,6 +63,10 @@ pub fn process(named: &Named) -> Result<Process, Error> {
         limits: limits(named.rlimits().as_ref())?,
         no_new_privs: named.no_new_privileges().unwrap_or(false),
         oom_score_adj: named.oom_score_adj().map(adjustment).transpose()?,
+        schedule: named.scheduler().as_ref().map(schedule).transpose()?,
+        io_priority: named.io_priority().as_ref().map(io_priority).transpose()?,
+        processors: processors(named)?,
+        personality: None,
         seccomp: Vec::new(),
         kept: 0,
     })
@@ -149,6 +159,86 @@ pub fn capability(name: &str) -> Result<CapMask, Error> {
 /// The names of all capabilities.
 pub fn capabilities() -> Vec<String> {
     CAPABILITIES.iter().map(|known| known.to_string()).collect()
+}
+
+fn schedule(named: &Scheduler) -> Result<Schedule, Error> {
+    use LinuxSchedulerPolicy as P;
+    // As in linux/sched.h.
+    let policy = match named.policy() {
+        P::SchedOther => 0,
+        P::SchedFifo => 1,
+        P::SchedRr => 2,
+        P::SchedBatch => 3,
+        P::SchedIso => 4,
+        P::SchedIdle => 5,
+        P::SchedDeadline => 6,
+    };
+    let flags = named.flags().iter().flatten().fold(0, |flags, flag| {
+        use LinuxSchedulerFlag as F;
+        flags
+            | match flag {
+                F::SchedResetOnFork => 0x01,
+                F::SchedFlagReclaim => 0x02,
+                F::SchedFlagDLOverrun => 0x04,
+                F::SchedFlagKeepPolicy => 0x08,
+                F::SchedFlagKeepParams => 0x10,
+                F::SchedFlagUtilClampMin => 0x20,
+                F::SchedFlagUtilClampMax => 0x40,
+            }
+    });
+    let priority = u32::try_from(named.priority().unwrap_or(0));
+    Ok(Schedule {
+        policy,
+        flags,
+        nice: named.nice().unwrap_or(0),
+        priority: priority.map_err(|_| invalid("process.scheduler.priority", "0 to 99"))?,
+        runtime: named.runtime().unwrap_or(0),
+        deadline: named.deadline().unwrap_or(0),
+        period: named.period().unwrap_or(0),
+    })
+}
+
+/// Class and level as `ioprio_set` has them.
+fn io_priority(named: &LinuxIOPriority) -> Result<u16, Error> {
+    let class = match named.class() {
+        IOPriorityClass::IoprioClassRt => 1,
+        IOPriorityClass::IoprioClassBe => 2,
+        IOPriorityClass::IoprioClassIdle => 3,
+    };
+    let level = u16::try_from(named.priority()).ok().filter(|&level| level < 8);
+    Ok(class << 13 | level.ok_or_else(|| invalid("process.ioPriority.priority", "0 to 7"))?)
+}
+
+/// Those of `final`. `initial` is where a process is before it comes into its cgroup; here it is born in it.
+fn processors(named: &Named) -> Result<Option<CpuSet>, Error> {
+    const PROPERTY: &str = "process.execCPUAffinity.final";
+    let Some(text) = named.exec_cpu_affinity().as_ref().and_then(|affinity| affinity.cpu_affinity_final().as_ref())
+    else {
+        return Ok(None);
+    };
+    let wrong = || invalid(PROPERTY, "numbers and ranges such as 0-2,7");
+    let mut set = CpuSet::new();
+    for part in text.split(',').map(str::trim) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let number = |text: &str| text.parse().ok().filter(|&number: &usize| number < CpuSet::MAX_CPU);
+        let (first, last) = number(first).zip(number(last)).ok_or_else(wrong)?;
+        (first..=last).for_each(|number| set.set(number));
+    }
+    Ok(Some(set))
+}
+
+/// What programs take the kernel for.
+///
+/// # Errors
+/// [`Error::Refused`] for flags, which the specification has not defined.
+pub fn personality(named: &LinuxPersonality) -> Result<u32, Error> {
+    if named.flags().as_ref().is_some_and(|flags| !flags.is_empty()) {
+        return Err(refused("linux.personality.flags", "none is defined"));
+    }
+    Ok(match named.domain() {
+        LinuxPersonalityDomain::PerLinux => 0,
+        LinuxPersonalityDomain::PerLinux32 => 8,
+    })
 }
 
 fn limits(named: Option<&Vec<PosixRlimit>>) -> Result<Vec<(Resource, Rlimit)>, Error> {
