@@ -5,9 +5,10 @@
 
 use std::{
     ffi::CString,
+    fs::File,
     io::Write,
     os::{
-        fd::{AsFd, BorrowedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
     path::PathBuf,
@@ -24,7 +25,7 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::{Errno, fcntl_dupfd_cloexec},
     pipe::{PipeFlags, pipe_with},
-    process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid},
+    process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, set_parent_process_death_signal, waitid},
     stdio::dup2_stdin,
     thread::{ThreadNameSpaceType, move_into_thread_name_spaces},
 };
@@ -101,22 +102,30 @@ fn one(kind: &'static str, hook: &Hook, state: &serde_json::Value, place: Place<
     let failed = |errno: Errno| Error::Start { kind, path: path.clone(), source: errno.into() };
     let (input, told) = pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
     let (report, tell) = pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
-    let mut tell = Some(fcntl_dupfd_cloexec(&tell, 3).map_err(failed)?);
+    // The child's standard descriptors have the numbers below, and its copy is the only one that stays.
+    let mut tell = {
+        let low = tell;
+        Some(fcntl_dupfd_cloexec(&low, 3).map_err(failed)?)
+    };
+    let mut told = Some(told);
     let child = spawn(Namespaces::NONE, None, || {
-        let Some(tell) = tell.take() else { return 127 };
-        let ready = || {
-            if let Place::Container(first, spaces) = place {
-                move_into_thread_name_spaces(first, spaces)?;
-            }
-            dup2_stdin(&input)?;
-            signals::reset().map_err(|error| error.errno())
-        };
-        match ready() {
-            Ok(()) => program.run(tell, 0, |_, errno| word(errno)),
-            Err(errno) => {
-                // The reader sees the end of the pipe in any case; there is nobody else to tell.
-                let _ = rustix::io::write(&tell, &word(errno));
-                127
+        // Its own copy: who reads to the end would not see it while another has it open.
+        drop(told.take());
+        match place {
+            Place::Runtime => become_hook(&program, tell.take(), input.as_fd()),
+            Place::Container(first, spaces) => {
+                let inside = move_into_thread_name_spaces(first, spaces).and_then(|()| {
+                    let own = || become_hook(&program, tell.take(), input.as_fd());
+                    spawn(Namespaces::NONE, None, own).map_err(|error| error.errno())
+                });
+                match (inside, tell.take()) {
+                    // A process namespace takes in children alone: this one ends as that one does.
+                    (Ok(inside), tell) => {
+                        drop(tell);
+                        code(inside.pidfd.as_fd())
+                    }
+                    (Err(errno), tell) => refuse(tell, errno),
+                }
             }
         }
     })
@@ -129,7 +138,9 @@ fn one(kind: &'static str, hook: &Hook, state: &serde_json::Value, place: Place<
         return Err(failed(Errno::from_raw_os_error(i32::from_le_bytes([a, b, c, d]))));
     }
     // A hook need not read it, and a pipe holds it.
-    let _ = std::fs::File::from(told).write_all(state.to_string().as_bytes());
+    if let Some(told) = told {
+        let _ = File::from(told).write_all(state.to_string().as_bytes());
+    }
     let limit = hook.timeout().and_then(|seconds| u64::try_from(seconds).ok()).filter(|&seconds| seconds > 0);
     if !ended(child.pidfd.as_fd(), limit.map(Duration::from_secs)).map_err(failed)? {
         pidfd_send_signal(&child.pidfd, Signal::KILL).map_err(failed)?;
@@ -142,6 +153,43 @@ fn one(kind: &'static str, hook: &Hook, state: &serde_json::Value, place: Place<
         Some((Some(code), _)) => Err(Error::Failed { kind, path, end: format!("code {code}") }),
         Some((_, Some(signal))) => Err(Error::Failed { kind, path, end: format!("signal {signal}") }),
         _ => Err(Error::Failed { kind, path, end: "no status".to_owned() }),
+    }
+}
+
+/// The program itself, which does not outlive whoever waits for it.
+fn become_hook(program: &Program, tell: Option<OwnedFd>, input: BorrowedFd<'_>) -> u8 {
+    let ready = set_parent_process_death_signal(Some(Signal::KILL))
+        .and_then(|()| dup2_stdin(input))
+        .and_then(|()| signals::reset().map_err(|error| error.errno()));
+    match (ready, tell) {
+        (Ok(()), Some(tell)) => program.run(tell, 0, |_, errno| word(errno)),
+        (Ok(()), None) => 127,
+        (Err(errno), tell) => refuse(tell, errno),
+    }
+}
+
+fn refuse(tell: Option<OwnedFd>, errno: Errno) -> u8 {
+    if let Some(tell) = tell {
+        // The reader sees the end of the pipe in any case; there is nobody else to tell.
+        let _ = rustix::io::write(&tell, &word(errno));
+    }
+    127
+}
+
+fn code(process: BorrowedFd<'_>) -> u8 {
+    loop {
+        match waitid(WaitId::PidFd(process), WaitIdOptions::EXITED) {
+            Err(Errno::INTR) => {}
+            Ok(Some(status)) => {
+                let signal = status.terminating_signal().map(|signal| signal + 128);
+                return status
+                    .exit_status()
+                    .or(signal)
+                    .and_then(|code| code.try_into().ok())
+                    .unwrap_or(u8::MAX);
+            }
+            Ok(None) | Err(_) => return u8::MAX,
+        }
     }
 }
 

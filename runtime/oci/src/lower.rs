@@ -176,7 +176,8 @@ fn sysctls(linux: &Linux) -> Result<Vec<(CString, CString)>, Error> {
                 || path.starts_with("kernel/msg")
                 || path.starts_with("kernel/sem")
                 || path.starts_with("kernel/shm");
-            if !is_own {
+            let is_plain = path.split('/').all(|part| !["", ".", ".."].contains(&part));
+            if !is_own || !is_plain {
                 return Err(refused(property, "it is not a container's own setting"));
             }
             Ok((text(&property, format!("sys/{path}"))?, text(&property, value.as_bytes())?))

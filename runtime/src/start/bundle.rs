@@ -78,7 +78,20 @@ pub struct Doors<'a> {
 /// [`Error::Clone`] and [`Error::Report`]; everything later is said on the line.
 pub fn create(ready: &Ready, cgroup: BorrowedFd<'_>, doors: Doors<'_>) -> Result<(Child, Line), Error> {
     let (ours, childs) = Line::new()?;
-    let child = spawn(ready.own, Some(cgroup), || run(ready, doors, &childs)).map_err(Error::Clone)?;
+    let start = || spawn(ready.own, Some(cgroup), || run(ready, doors, &childs)).map_err(Error::Clone);
+    let child = match ready.bundle.spaces.pid.joined() {
+        None => start()?,
+        // A process namespace takes in children alone, and only this one is meant.
+        Some(other) => {
+            let failed = |source| Error::UserNamespace { step: "pid", source };
+            let processes = ThreadNameSpaceType::PROCESS_ID;
+            let own = openat(CWD, c"/proc/self/ns/pid", OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+            move_into_thread_name_spaces(other, processes).map_err(failed)?;
+            let child = start();
+            move_into_thread_name_spaces(own.as_fd(), processes).map_err(failed)?;
+            child?
+        }
+    };
     Ok((child, ours))
 }
 
@@ -141,11 +154,19 @@ fn set_up(ready: &Ready, doors: Doors<'_>, line: &Childs) -> Result<Option<()>, 
     let bundle = &ready.bundle;
     umask(Mode::empty());
     let spaces = &bundle.spaces;
-    for space in [&spaces.net, &spaces.ipc, &spaces.uts, &spaces.cgroup, &spaces.time] {
-        move_into(space.joined())?;
+    for (space, kind) in [
+        (&spaces.net, LinkNameSpaceType::Network),
+        (&spaces.ipc, LinkNameSpaceType::InterProcessCommunication),
+        (&spaces.uts, LinkNameSpaceType::HostNameAndNISDomainName),
+        (&spaces.cgroup, LinkNameSpaceType::ControlGroup),
+        (&spaces.time, LinkNameSpaceType::Time),
+    ] {
+        if let Some(space) = space.joined() {
+            move_into_link_name_space(space, Some(kind)).at(Stage::Join)?;
+        }
     }
     for born in ready.born() {
-        move_into(Some(born))?;
+        move_into_link_name_space(born, None).at(Stage::Join)?;
     }
     let own = if spaces.cgroup.is_own() { Namespaces::CGROUP } else { Namespaces::NONE };
     unshare(own).at(Stage::Namespaces)?;
@@ -176,11 +197,6 @@ fn set_up(ready: &Ready, doors: Doors<'_>, line: &Childs) -> Result<Option<()>, 
             None => Ok(None),
         },
     }
-}
-
-fn move_into(space: Option<BorrowedFd<'_>>) -> Result<(), Failure> {
-    let Some(space) = space else { return Ok(()) };
-    move_into_link_name_space(space, None::<LinkNameSpaceType>).at(Stage::Join)
 }
 
 /// The container's root and all in it; in the end it is the only one.

@@ -25,7 +25,10 @@ use rustix::{
     process::{Pid, set_child_subreaper},
 };
 
-use super::{foreground, start::spaces_of};
+use super::{
+    foreground,
+    start::{self, spaces_of},
+};
 use crate::{
     cgroups,
     cli::{Create, Global},
@@ -38,21 +41,19 @@ use crate::{
 
 /// Makes a container that waits at its gate.
 pub fn create(global: &Global, how: &Create, id: Id) -> Result<()> {
-    let made = Made::new(global, how, id, Gate::Shut)?;
+    let made = Made::new(global, how, id, Until::Start)?;
     made.write_pid_file(how)
 }
 
 /// Makes a container and starts its program; without `detach` its end is waited for, and it is removed unless `keep`.
 pub fn run(global: &Global, how: &Create, detach: bool, keep: bool, id: Id) -> Result<ExitCode> {
-    let wish = if how.console_socket.is_some() || detach { Gate::Open } else { Gate::OpenHere };
-    // Whoever detaches leaves the container to another parent.
-    let mut made = Made::new(global, how, id, wish)?;
+    let until = if how.console_socket.is_some() || detach { Until::Created } else { Until::Ended };
+    let mut made = Made::new(global, how, id, until)?;
     made.write_pid_file(how)?;
-    let state = made.container.show(&made.spec, Status::Running);
-    let hooks = made.spec.hooks().as_ref().and_then(|hooks| hooks.poststart().as_ref());
-    if let Err(error) = hooks::run("poststart", hooks, &state, Place::Runtime) {
-        log::warn(global, &format!("{:#}", anyhow::Error::from(error)));
+    if made.gate {
+        start::open(&made.container, &made.spec)?;
     }
+    start::poststart(&made.container, &made.spec)?;
     if detach {
         return Ok(ExitCode::SUCCESS);
     }
@@ -63,27 +64,29 @@ pub fn run(global: &Global, how: &Create, detach: bool, keep: bool, id: Id) -> R
     Ok(code)
 }
 
-/// When the program starts.
+/// How long this process stays with the container.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Gate {
-    /// At `start`.
-    Shut,
-    /// At once.
-    Open,
-    /// At once, and its terminal is this process's own business.
-    OpenHere,
+enum Until {
+    /// It waits for the start, which is another command's.
+    Start,
+    /// It runs.
+    Created,
+    /// It has ended. Its terminal is this process's business.
+    Ended,
 }
 
 struct Made {
     container: Container,
     spec: Spec,
     pid: Pid,
+    /// Whether it waits at its gate.
+    gate: bool,
     /// The other side of its terminal, if it came here.
     terminal: Option<OwnedFd>,
 }
 
 impl Made {
-    fn new(global: &Global, how: &Create, id: Id, gate: Gate) -> Result<Self> {
+    fn new(global: &Global, how: &Create, id: Id, until: Until) -> Result<Self> {
         let folder = how.bundle.as_deref().unwrap_or(Path::new("."));
         let folder = fs::canonicalize(folder).with_context(|| format!("bundle {}", folder.display()))?;
         let bytes = read(&folder.join("config.json"))?;
@@ -96,7 +99,10 @@ impl Made {
         if how.no_pivot {
             bundle.switch = Switch::Move;
         }
-        let console = console(how, bundle.process.terminal.is_some(), gate)?;
+        let here = until == Until::Ended;
+        let console = console(bundle.process.terminal.is_some(), how.console_socket.as_deref(), here)?;
+        let gate = until == Until::Start
+            || spec.hooks().as_ref().is_some_and(|hooks| hooks.start_container().is_some());
         // The first process of a user namespace's own process namespace comes here when those who made it are gone.
         if !matches!(bundle.spaces.user, User::Host) {
             set_child_subreaper(Some(rustix::process::getpid()))?;
@@ -105,12 +111,13 @@ impl Made {
         let cgroup = cgroups::folder(named, id.as_str()).context("cgroup")?;
         let created = humantime::format_rfc3339_nanos(SystemTime::now()).to_string();
         let record = Record { process: None, bundle: folder, cgroup, created };
+        let ready = Ready::new(bundle)?;
         if !how.no_new_keyring {
             keyring(id.as_str())?;
         }
         let container = Container::make(&global.root, id, record, &bytes)?;
-        match fill(container, &spec, Ready::new(bundle)?, console, gate) {
-            Ok((container, pid, terminal)) => Ok(Self { container, spec, pid, terminal }),
+        match fill(container, &spec, ready, console, gate) {
+            Ok((container, pid, terminal)) => Ok(Self { container, spec, pid, gate, terminal }),
             Err((container, error)) => {
                 // The first error is the one to report; what stays is found by `delete --force`.
                 let _ = super::delete::remove(*container, &spec);
@@ -160,12 +167,8 @@ pub struct Console {
     pub here: Option<UnixStream>,
 }
 
-fn console(how: &Create, terminal: bool, gate: Gate) -> Result<Option<Console>> {
-    console_for(terminal, how.console_socket.as_deref(), gate == Gate::OpenHere)
-}
-
 /// Connects to the caller's socket, or makes a pair.
-pub fn console_for(terminal: bool, socket: Option<&Path>, here: bool) -> Result<Option<Console>> {
+pub fn console(terminal: bool, socket: Option<&Path>, here: bool) -> Result<Option<Console>> {
     match (terminal, socket) {
         (true, Some(path)) => {
             let socket =
@@ -193,7 +196,7 @@ fn fill(
     spec: &Spec,
     ready: Ready,
     console: Option<Console>,
-    gate: Gate,
+    gate: bool,
 ) -> Result<Filled, (Box<Container>, anyhow::Error)> {
     match try_fill(&mut container, spec, &ready, console, gate) {
         Ok((pid, terminal)) => Ok((container, pid, terminal)),
@@ -206,14 +209,15 @@ fn try_fill(
     spec: &Spec,
     ready: &Ready,
     console: Option<Console>,
-    gate: Gate,
+    gate: bool,
 ) -> Result<(Pid, Option<OwnedFd>)> {
-    let listener = if gate == Gate::Shut { Some(listen(container.path())?) } else { None };
+    let listener = if gate { Some(listen(container.path())?) } else { None };
     let folder = &container.record.cgroup;
     let cgroup = cgroups::make(folder).with_context(|| format!("cgroup {}", folder.display()))?;
     let named = spec.hooks().as_ref();
     let waits = named.is_some_and(|hooks| {
-        [hooks.create_runtime(), hooks.create_container()].iter().any(|hooks| hooks.is_some())
+        let early = [hooks.prestart(), hooks.create_runtime(), hooks.create_container()];
+        early.iter().any(|hooks| hooks.is_some())
     });
     let doors = Doors {
         gate: listener.as_ref().map(AsFd::as_fd),
@@ -238,7 +242,7 @@ fn try_fill(
             }
             Word::Created => break,
             Word::Failed(failure) => return Err(failure::describe(failure, spec)),
-            Word::End if gate == Gate::Shut => bail!("the container was killed before it was made"),
+            Word::End if gate => bail!("the container was killed before it was made"),
             Word::End => break,
         }
     }

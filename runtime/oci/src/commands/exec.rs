@@ -54,8 +54,7 @@ fn begin(global: &Global, how: &Exec, id: &str) -> Result<(Pid, Option<OwnedFd>)
             *set = CapMask::new(set.bits() | added.bits())?;
         }
     }
-    let console =
-        create::console_for(process.terminal.is_some(), how.console_socket.as_deref(), !how.detach)?;
+    let console = create::console(process.terminal.is_some(), how.console_socket.as_deref(), !how.detach)?;
     let ids = ids(&spec)?;
     let actor = Actor::new(process, ids.as_ref())?;
     let cgroup = File::open(&container.record.cgroup).context("the container's cgroup")?;

@@ -152,13 +152,13 @@ fn number(capability: Capability) -> usize {
 /// [`Error::Invalid`].
 pub fn capability(name: &str) -> Result<CapMask, Error> {
     let invalid = || invalid("--cap", format!("{name:?} is the name of no capability"));
-    let known: Capability = name.parse().map_err(|_| invalid())?;
+    let known: Capability = serde_json::from_value(name.into()).map_err(|_| invalid())?;
     CapMask::new(1 << number(known)).map_err(|_| invalid())
 }
 
 /// The names of all capabilities.
-pub fn capabilities() -> Vec<String> {
-    CAPABILITIES.iter().map(|known| known.to_string()).collect()
+pub fn capabilities() -> serde_json::Value {
+    serde_json::json!(CAPABILITIES.as_slice())
 }
 
 fn schedule(named: &Scheduler) -> Result<Schedule, Error> {
@@ -212,7 +212,8 @@ fn io_priority(named: &LinuxIOPriority) -> Result<u16, Error> {
 /// Those of `final`. `initial` is where a process is before it comes into its cgroup; here it is born in it.
 fn processors(named: &Named) -> Result<Option<CpuSet>, Error> {
     const PROPERTY: &str = "process.execCPUAffinity.final";
-    let Some(text) = named.exec_cpu_affinity().as_ref().and_then(|affinity| affinity.cpu_affinity_final().as_ref())
+    let Some(text) =
+        named.exec_cpu_affinity().as_ref().and_then(|affinity| affinity.cpu_affinity_final().as_ref())
     else {
         return Ok(None);
     };
