@@ -8,6 +8,7 @@ use crate::{Efivars, Error, Vendor, text};
 const ONE_SHOT: &str = "LoaderEntryOneShot";
 /// Characters with which the loader compares patterns.
 const PATTERN: [char; 4] = ['*', '?', '[', '\\'];
+const SUFFIX: &str = ".efi";
 /// No name on FAT is longer.
 const MAX_NAME: usize = 255;
 
@@ -16,7 +17,7 @@ const MAX_NAME: usize = 255;
 pub struct Interface {
     /// `LoaderDevicePartUUID`: the ESP that the loader was started from.
     pub esp: Option<Guid>,
-    /// `LoaderEntrySelected`: the entry that was started, by its file name before its counter changed.
+    /// `LoaderEntrySelected`: the entry that was started, by its file name before its counter changed, or without a counter.
     pub selected: Option<String>,
     /// `LoaderBootCountPath`: the path of an entry with a counter. It may be left from an earlier choice in the same session of the
     /// firmware, so it speaks only of the entry that it names.
@@ -47,14 +48,18 @@ impl Interface {
 
 /// Has the loader start an entry at the next boot, once; it takes the variable away before it does. `entry` is its file's name.
 ///
+/// systemd-boot 252 knows an entry by that name, 257 by what is left of it without the counter: a pattern means both.
+///
 /// # Errors
 /// [`Error::BadEntry`] for what is no name, or could be taken for a pattern; those of [`Efivars::write`].
 pub fn start_once(efivars: &Efivars, entry: &str) -> Result<(), Error> {
     let bad = |char: char| char.is_control() || PATTERN.contains(&char) || char > '\u{ffff}';
-    if entry.is_empty() || entry.len() > MAX_NAME || entry.contains(bad) {
+    let stem = entry.strip_suffix(SUFFIX).unwrap_or_default();
+    let stem = stem.rsplit_once('+').map_or(stem, |(stem, _counter)| stem);
+    if stem.is_empty() || entry.len() > MAX_NAME || entry.contains(bad) {
         return Err(Error::BadEntry { name: entry.chars().take(MAX_NAME).collect() });
     }
-    efivars.write(ONE_SHOT, Vendor::Loader, &text::encode(entry))
+    efivars.write(ONE_SHOT, Vendor::Loader, &text::encode(&format!("{stem}[+.]*")))
 }
 
 /// Takes that back.
@@ -102,11 +107,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let efivars = Efivars::at(folder.path());
         let one_shot = || Interface::read(&efivars).unwrap().one_shot;
-        for name in ["coracle_1.2.3.efi", "coracle_1.0.0+0-1.efi"] {
+        for name in ["coracle_1.2.3.efi", "coracle_1.2.3+0-1.efi"] {
             start_once(&efivars, name).unwrap();
-            assert_eq!(one_shot().as_deref(), Some(name));
+            assert_eq!(one_shot().as_deref(), Some("coracle_1.2.3[+.]*"));
         }
-        for bad in ["", "coracle_*", "a?", "[a]", "a\\b", "a\0", "\u{1f9c0}", &"a".repeat(256)] {
+        for bad in ["", "+1-0", "coracle_*", "a?", "[a]", "a\\b", "a\0", "\u{1f9c0}", &"a".repeat(252)] {
+            let bad = &format!("{bad}.efi");
             assert!(matches!(start_once(&efivars, bad), Err(Error::BadEntry { .. })), "{bad:?}");
         }
         for _ in 0..2 {

@@ -19,7 +19,7 @@ const ATTRIBUTES: usize = 4;
 pub(crate) struct Loader {
     /// `LoaderDevicePartUUID`: the ESP that the loader, or the stub, was started from.
     pub(crate) esp: Option<Guid>,
-    /// `LoaderEntrySelected`: the entry that was started, by its file name before its counter changed.
+    /// `LoaderEntrySelected`: the entry that was started, by its file name before its counter changed, or without a counter.
     pub(crate) selected: Option<String>,
     /// `LoaderBootCountPath`: the path of an entry with a counter. It may be left from an earlier choice in the same session
     /// of the firmware, so it speaks only of the entry that it names.
