@@ -21,14 +21,16 @@ struct Case {
     pin: Option<&'static str>,
 }
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 8] = [
     Case { files: &["coracle_1.0.0.efi", "coracle_1.1.0+3-0.efi"], pin: None },
     Case { files: &["coracle_1.0.0.efi", "coracle_1.1.0+0-3.efi"], pin: None },
     Case { files: &["coracle_1.0.0+0-1.efi", "coracle_1.1.0+0-3.efi"], pin: None },
     Case { files: &["coracle_1.9.0.efi", "coracle_1.10.0+1-2.efi", "coracle_1.0.0.efi"], pin: None },
     Case { files: &["coracle_1.0.0+2.efi", "(coracle_1.1.0.efi)", "coracle_1.2.0+3-0.tmp"], pin: None },
     Case { files: &["coracle_1.0.0.efi", "coracle_1.1.0+3-0.efi"], pin: Some("coracle_1.0.0*") },
-    Case { files: &["coracle_1.0.0+0-3.efi", "coracle_1.1.0.efi"], pin: Some("coracle_1.0.0*") },
+    // As the update agent names one: whether the loader knows it with its counter or without.
+    Case { files: &["coracle_1.0.0+0-3.efi", "coracle_1.1.0.efi"], pin: Some("coracle_1.0.0[+.]*") },
+    Case { files: &["coracle_1.0.0.efi", "coracle_1.1.0.efi"], pin: Some("coracle_1.0.0[+.]*") },
 ];
 
 #[test]
