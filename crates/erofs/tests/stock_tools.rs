@@ -131,9 +131,8 @@ fn dump_agrees_about_superblock_and_links() {
     let path = save(folder.path(), &image);
     let shown = run("dump.erofs", &[Path::new("-s"), &path]);
     let field = |name: &str| {
-        let line =
-            shown.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {shown}"));
-        line.rsplit_once(": ").unwrap().1.trim().to_owned()
+        let value = shown.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        value.unwrap_or_else(|| panic!("{name}: {shown}")).trim().to_owned()
     };
     assert_eq!(field("Filesystem magic number"), "0xE0F5E1E2");
     assert_eq!(field("Filesystem blocks"), (image.len() / 4096).to_string());
