@@ -42,7 +42,8 @@ fn shown(listing: &Listing) -> Vec<String> {
 
 fn mtool(program: &str, image: &Path, arguments: &[&str], input: &[u8]) {
     let mut command = Command::new(program);
-    command.arg("-i").arg(image).args(arguments).stdin(Stdio::piped());
+    // The names are UTF-8, whatever the host speaks.
+    command.arg("-i").arg(image).args(arguments).env("LC_ALL", "C.UTF-8").stdin(Stdio::piped());
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();
     assert!(child.wait().unwrap().success(), "{command:?}");
