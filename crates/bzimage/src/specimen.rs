@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // Of their own numbers.
 
-use coracle_uki::{Sections, Stub, assemble};
-
 use crate::compress;
 
 /// Sectors before the protected-mode code, less one.
@@ -60,40 +58,10 @@ pub fn bzimage(frame: &[u8], content_len: usize) -> Vec<u8> {
 
 /// An image with this kernel.
 pub fn uki(kernel: &[u8]) -> Vec<u8> {
-    let stub = stub();
-    let sections = Sections {
-        osrel: b"ID=coracle\n",
-        cmdline: b"quiet",
-        uname: b"6.12.0",
-        sbat: None,
-        linux: kernel,
-        initrd: Some(&[0xc7; 7000]),
-    };
-    assemble(&Stub::parse(&stub).unwrap(), &sections).unwrap()
+    coracle_uki::specimen::uki("quiet", kernel)
 }
 
 /// An image whose kernel has this content, as the builder makes it.
 pub fn image(content: &[u8]) -> Vec<u8> {
     uki(&bzimage(&frame(content), content.len()))
-}
-
-/// A smallest possible stub: one section, headers of 1 KiB.
-fn stub() -> Vec<u8> {
-    let mut file = vec![0; 0x600];
-    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
-    put(0, b"MZ");
-    put(0x3c, &[0x40]);
-    put(0x40, b"PE\0\0\x64\x86\x01");
-    put(0x54, &240_u16.to_le_bytes());
-    put(0x58, &0x20b_u16.to_le_bytes());
-    for (at, value) in [(32, 0x1000_u32), (36, 0x200), (56, 0x2000), (60, 0x400), (108, 16)] {
-        put(0x58 + at, &value.to_le_bytes());
-    }
-    let table = 0x58 + 240;
-    put(table, b".text");
-    for (at, value) in [(8, 5_u32), (12, 0x1000), (16, 0x200), (20, 0x400), (36, 0x4000_0040)] {
-        put(table + at, &value.to_le_bytes());
-    }
-    put(0x400, b"codes");
-    file
 }

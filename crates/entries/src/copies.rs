@@ -159,7 +159,7 @@ fn of_root(dir: &Dir, name: &str, root: RootHash) -> Result<Content, Error> {
 mod tests {
     use super::*;
     use crate::dir::tests::{names, version};
-    use coracle_uki::{Sections, Stub, assemble};
+    use coracle_uki::specimen;
     use std::path::Path;
 
     const ENTRY: &str = "EFI/Linux/coracle_1.0.0.efi";
@@ -167,17 +167,7 @@ mod tests {
     const OURS: RootHash = RootHash::new([1; 32]);
 
     fn uki(root: RootHash) -> Vec<u8> {
-        let stub = std::fs::read("/usr/lib/systemd/boot/efi/linuxx64.efi.stub").unwrap();
-        let line = format!("quiet roothash={root}");
-        let sections = Sections {
-            osrel: b"ID=coracle",
-            cmdline: line.as_bytes(),
-            uname: b"6.12",
-            sbat: None,
-            linux: &[7; 70_000],
-            initrd: None,
-        };
-        assemble(&Stub::parse(&stub).unwrap(), &sections).unwrap()
+        specimen::uki(&format!("quiet roothash={root}"), &[7; 70_000])
     }
 
     fn flipped(mut uki: Vec<u8>) -> Vec<u8> {

@@ -192,56 +192,17 @@ fn put(out: &mut [u8], at: usize, value: u32) {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
     use crate::image::Uki;
-
-    /// A smallest possible stub: `.text` and `.sbat`, 0x600 bytes, and a symbol tail of three bytes.
-    pub(crate) fn stub_file() -> Vec<u8> {
-        let mut file = vec![0u8; 0x803];
-        file[..2].copy_from_slice(b"MZ");
-        put(&mut file, 0x3c, 0x40);
-        file[0x40..0x44].copy_from_slice(b"PE\0\0");
-        file[0x44..0x46].copy_from_slice(&0x8664u16.to_le_bytes());
-        file[0x46] = 2;
-        put(&mut file, 0x4c, 0x800);
-        file[0x54..0x56].copy_from_slice(&240u16.to_le_bytes());
-        let optional = 0x58;
-        file[optional..optional + 2].copy_from_slice(&0x20bu16.to_le_bytes());
-        for (at, value) in [(32, 0x1000), (36, 0x200), (56, 0x3000), (60, 0x400), (64, 99), (108, 16)] {
-            put(&mut file, optional + at, value);
-        }
-        let table = optional + 240;
-        for (index, (name, vma)) in [(b".text", 0x1000), (b".sbat", 0x2000)].into_iter().enumerate() {
-            let entry = table + index * 40;
-            file[entry..entry + 5].copy_from_slice(name);
-            let raw = 0x400 + 0x200 * index as u32;
-            for (at, value) in [(8, 5), (12, vma), (16, 0x200), (20, raw), (36, READ_ONLY_DATA)] {
-                put(&mut file, entry + at, value);
-            }
-        }
-        file[0x400..0x405].copy_from_slice(b"codes");
-        file[0x600..0x605].copy_from_slice(b"sbat,");
-        file
-    }
-
-    pub(crate) fn three_sections() -> Sections<'static> {
-        Sections {
-            osrel: b"ID=coracle\n",
-            cmdline: b"quiet",
-            uname: b"6.12.1",
-            sbat: None,
-            linux: &[7; 1000],
-            initrd: None,
-        }
-    }
+    use crate::specimen::{sections, stub};
 
     #[test]
     fn the_sbat_is_kept_or_replaced_never_doubled() {
-        let file = stub_file();
+        let file = stub();
         let stub = Stub::parse(&file).unwrap();
         for (sbat, expected) in [(None, b"sbat,".as_slice()), (Some(b"mine,1".as_slice()), b"mine,1")] {
-            let out = assemble(&stub, &Sections { sbat, ..three_sections() }).unwrap();
+            let out = assemble(&stub, &Sections { sbat, ..sections("quiet", b"linux") }).unwrap();
             let uki = Uki::parse(&out).unwrap();
             assert_eq!(uki.section(".sbat"), Some(expected));
             assert_eq!(uki.section(".text"), Some(b"codes".as_slice()));
@@ -250,7 +211,7 @@ pub(crate) mod tests {
 
     #[test]
     fn bad_stubs_and_sections_are_refused() {
-        let good = stub_file();
+        let good = stub();
         let bent = |at: usize, value: u32| {
             let mut file = good.clone();
             put(&mut file, at, value);
@@ -261,18 +222,18 @@ pub(crate) mod tests {
         assert_eq!(bent(0x58 + 32, 0x3000), Err(Error::Alignment { file: 0x200, section: 0x3000 }));
 
         let stub = Stub::parse(&good).unwrap();
-        let empty = Sections { cmdline: b"", ..three_sections() };
+        let (empty, full) = (sections("", b"linux"), sections("quiet", b"linux"));
         assert_eq!(assemble(&stub, &empty), Err(Error::EmptySection { name: ".cmdline" }));
-        let once = assemble(&stub, &three_sections()).unwrap();
+        let once = assemble(&stub, &full).unwrap();
         assert_eq!(
-            assemble(&Stub::parse(&once).unwrap(), &three_sections()),
+            assemble(&Stub::parse(&once).unwrap(), &full),
             Err(Error::StubHasSection { name: ".osrel".into() })
         );
     }
 
     #[test]
     fn a_full_section_table_is_refused() {
-        let mut file = stub_file();
+        let mut file = stub();
         // The optional header grows until only the two headers in place fit.
         let table = 0x58 + 240;
         let entries = file[table..table + 80].to_vec();
@@ -281,6 +242,6 @@ pub(crate) mod tests {
         file[0x400 - 80..0x400].copy_from_slice(&entries);
         file[0x54..0x56].copy_from_slice(&(grown as u16).to_le_bytes());
         let stub = Stub::parse(&file).unwrap();
-        assert_eq!(assemble(&stub, &three_sections()), Err(Error::NoHeaderRoom { count: 6 }));
+        assert_eq!(assemble(&stub, &sections("quiet", b"linux")), Err(Error::NoHeaderRoom { count: 6 }));
     }
 }

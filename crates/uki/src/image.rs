@@ -88,8 +88,8 @@ impl<'a> Uki<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assemble::tests::{stub_file, three_sections};
     use crate::assemble::{Stub, assemble};
+    use crate::specimen::{sections, uki};
     use crate::{Unread, check_whole};
     use proptest::prelude::*;
     use std::io::Cursor;
@@ -98,8 +98,7 @@ mod tests {
     const TABLE: usize = 0x40 + 24 + 240;
 
     fn built() -> Vec<u8> {
-        let file = stub_file();
-        assemble(&Stub::parse(&file).unwrap(), &three_sections()).unwrap()
+        uki("quiet", &[7; 1000])
     }
 
     #[test]
@@ -201,7 +200,7 @@ mod tests {
                 prop_assert!(uki.sections().iter().all(|s| s.data.len() <= s.size as usize));
             }
             if let Ok(stub) = Stub::parse(&file) {
-                let _ = assemble(&stub, &three_sections()); // Only the absence of a panic matters.
+                let _ = assemble(&stub, &sections("quiet", b"linux")); // Only the absence of a panic matters.
             }
         }
     }

@@ -18,6 +18,8 @@ pub mod image;
 pub mod initramfs;
 mod pe;
 mod section;
+#[cfg(any(test, feature = "specimen"))]
+pub mod specimen;
 
 pub use assemble::{Sections, Stub, assemble};
 pub use checksum::Damage;

@@ -109,14 +109,12 @@ fn headers(file: &mut (impl Read + Seek)) -> Result<(Headers, u32), Unread> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::assemble::tests::{stub_file, three_sections};
-    use crate::{Sections, Stub, assemble};
+    use crate::specimen::uki;
     use std::io::Cursor;
 
     #[test]
     fn a_section_is_read_alone() {
-        let stub = stub_file();
-        let file = assemble(&Stub::parse(&stub).unwrap(), &three_sections()).unwrap();
+        let file = uki("quiet", &[7; 1000]);
         let read = |file: &[u8], name: &str, limit| read_section(&mut Cursor::new(file), name, limit);
         assert_eq!(read(&file, ".cmdline", 64).unwrap().unwrap(), b"quiet");
         let at = find_section(&mut Cursor::new(&file), ".linux").unwrap().unwrap();
@@ -129,11 +127,9 @@ mod tests {
 
     #[test]
     fn the_root_is_the_one_on_the_command_line() {
-        let (stub, root) = (stub_file(), RootHash::new([7; 32]));
+        let root = RootHash::new([7; 32]);
         for (line, want) in [(format!("quiet roothash={root}"), Some(root)), ("quiet".to_owned(), None)] {
-            let sections = Sections { cmdline: line.as_bytes(), ..three_sections() };
-            let file = assemble(&Stub::parse(&stub).unwrap(), &sections).unwrap();
-            assert_eq!(root_of(&mut Cursor::new(&file)).unwrap(), want, "{line}");
+            assert_eq!(root_of(&mut Cursor::new(uki(&line, b"linux"))).unwrap(), want, "{line}");
         }
     }
 }

@@ -132,7 +132,7 @@ fn rename(folder: &Path, old: &str, new: &str) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use coracle_uki::{Sections, Stub, assemble};
+    use coracle_uki::specimen::uki;
 
     fn entry(name: &str) -> EntryName {
         name.parse().unwrap()
@@ -171,25 +171,13 @@ mod tests {
         }
     }
 
-    fn uki(cmdline: &str) -> Vec<u8> {
-        let stub = fs::read("/usr/lib/systemd/boot/efi/linuxx64.efi.stub").unwrap();
-        let sections = Sections {
-            osrel: b"ID=coracle",
-            cmdline: cmdline.as_bytes(),
-            uname: b"6.12",
-            sbat: None,
-            linux: b"linux",
-            initrd: None,
-        };
-        assemble(&Stub::parse(&stub).unwrap(), &sections).unwrap()
-    }
-
     #[test]
     fn the_file_is_renamed_if_it_boots_this_root() {
         let (root, other) = (RootHash::new([1; 32]), RootHash::new([2; 32]));
         let own = entry("coracle_1.2.0.efi");
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("coracle_1.2.0.efi"), uki(&format!("quiet roothash={root}"))).unwrap();
+        let image = uki(&format!("quiet roothash={root}"), b"linux");
+        fs::write(folder.path().join("coracle_1.2.0.efi"), image).unwrap();
         fs::write(folder.path().join("coracle_1.1.0.efi"), "x").unwrap();
         let refused = || -> Result<(), Error> { panic!("nothing is to be written") };
         let kept = demote_in(folder.path(), own, &other, refused).unwrap();

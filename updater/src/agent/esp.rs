@@ -228,20 +228,10 @@ impl Drop for Esp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use coracle_uki::{Sections, Stub, assemble};
+    use coracle_uki::specimen;
 
     fn uki(root: RootHash) -> Vec<u8> {
-        let stub = fs::read("/usr/lib/systemd/boot/efi/linuxx64.efi.stub").unwrap();
-        let line = format!("roothash={root}");
-        let sections = Sections {
-            osrel: b"ID=coracle",
-            cmdline: line.as_bytes(),
-            uname: b"6.12",
-            sbat: None,
-            linux: b"linux",
-            initrd: None,
-        };
-        assemble(&Stub::parse(&stub).unwrap(), &sections).unwrap()
+        specimen::uki(&format!("roothash={root}"), b"linux")
     }
 
     #[test]
