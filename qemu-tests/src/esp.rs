@@ -1,4 +1,4 @@
-//! Disks with boot entries on them, for guests that change these. An entry's content is made up from its version, so that
+//! Disks with boot entries on them, for guests that change these. An entry's kernel image is made up from its version, so that
 //! host and guest know it without a word.
 //!
 //! | partition | holds |
@@ -14,7 +14,10 @@ use std::path::Path;
 use coracle_fat::read::{Error as Fault, Image, Kind, Limits};
 use coracle_fat::{MIN_LEN, Volume};
 use coracle_gpt::{Guid, Lba, Number, SectorSize, Side, Table, apply};
+use coracle_layout::RootHash;
 use coracle_layout::partition::Partition;
+use coracle_uki::specimen;
+use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::machine::Writes;
@@ -29,19 +32,27 @@ pub const ESP_LEN: u64 = MIN_LEN.next_multiple_of(1 << 20);
 pub const MARKS: u64 = ESP + ESP_LEN;
 /// The folder of the entries.
 pub const FOLDER: &str = "EFI/Linux";
+/// Where a kernel image rots: this byte of it has a bit changed.
+pub const ROTTEN: usize = 600_000;
 /// Seconds for a guest to come up, or to be done.
 const BOOT: u64 = 120;
 /// A longer file is not read.
 const MAX_FILE: u64 = 1 << 25;
 
-/// What the entry of a version consists of: enough for its clusters to be listed in several sectors of the table.
+/// The kernel image of a version: long enough for its clusters to be listed in several sectors of the table.
 pub fn content(version: &str) -> Vec<u8> {
     let mut state = version.bytes().fold(1u32, |state, byte| state.wrapping_mul(31) ^ u32::from(byte));
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 24) as u8
     };
-    (0..1_200_345).map(|_| next()).collect()
+    let kernel: Vec<_> = (0..1_200_345).map(|_| next()).collect();
+    specimen::uki(&format!("roothash={}", root(version)), &kernel)
+}
+
+/// The root that it boots.
+pub fn root(version: &str) -> RootHash {
+    RootHash::new(Sha256::digest(version).into())
 }
 
 /// Writes a disk with these files on its ESP to an empty file.

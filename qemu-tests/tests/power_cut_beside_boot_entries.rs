@@ -1,5 +1,5 @@
-//! Wherever the power goes while the boot manager or the fallback is replaced, each is the old one or the new one, whole, and no
-//! entry was touched.
+//! Wherever the power goes while the boot manager, the fallback or the entry of what runs is made anew, each is the old one or the new
+//! one, whole, and no other was touched: neither the other entry, nor the copy that a rotten one is made anew from.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use coracle_fat::read::Error as Fault;
 use coracle_qemu_tests::crash::{self, State};
-use coracle_qemu_tests::esp::{self, is_mark};
+use coracle_qemu_tests::esp::{self, ROTTEN, is_mark};
 use coracle_qemu_tests::recording::{Recording, key_of};
 use coracle_qemu_tests::sample::Sample;
 use coracle_qemu_tests::writes::Event;
@@ -19,51 +19,74 @@ use tempfile::NamedTempFile;
 /// How long a run of some cases may go on; all of them take about as long.
 const BUDGET: Duration = Duration::from_secs(60);
 
-const ENTRIES: [(&str, &str); 2] =
-    [("EFI/Linux/coracle_1.0.0.efi", "1.0.0"), ("EFI/Linux/coracle_1.1.0.efi", "1.1.0")];
 const FIRST: &str = "EFI/systemd/systemd-bootx64.efi";
 const SECOND: &str = "EFI/BOOT/BOOTX64.EFI";
+const ENTRY: &str = "EFI/Linux/coracle_1.1.0.efi";
 const FALLBACK: &str = "EFI/coracle/fallback.efi";
+/// The entry that nothing is done to.
+const OTHER: (&str, &str) = ("EFI/Linux/coracle_1.0.0.efi", "1.0.0");
 /// What a power cut during an update has left.
 const LEFT: &str = "EFI/systemd/systemd-bootx64.new";
 /// What is being made or thrown away, and may be there in part while a step is under way that makes it.
-const FIRST_LOADER: &[&str] = &[LEFT, "EFI/BOOT/BOOTX64.NEW"];
-const FIRST_FALLBACK: &[&str] = &["EFI/coracle/fallback.new"];
+const MAKES_LOADER: &[&str] = &[LEFT, "EFI/BOOT/BOOTX64.NEW"];
+const MAKES_ENTRY: &[&str] = &["EFI/Linux/coracle_1.1.0.tmp"];
+const MAKES_FALLBACK: &[&str] = &["EFI/coracle/fallback.new"];
 /// The folder of the fallback before it has its name. What it lists is not looked at by anybody.
 const FOLDER: &str = "EFI/coracle.new";
 
 /// What is in the files, made up once: each of many cases looks at all of it.
 static CONTENTS: LazyLock<BTreeMap<&str, Vec<u8>>> = LazyLock::new(|| {
-    ["1.0.0", "1.1.0", "loader 1", "loader 2"].map(|name| (name, esp::content(name))).into()
+    let mut rotten = esp::content("1.1.0");
+    rotten[ROTTEN] ^= 1;
+    let whole = ["1.0.0", "1.1.0", "loader 1", "loader 2"].map(|name| (name, esp::content(name)));
+    whole.into_iter().chain([("rotten", rotten)]).collect()
 });
+
+/// Boot manager, entry and fallback, by their content.
+type Files = [(&'static str, Option<&'static str>); 4];
 
 /// What the guest does between two marks.
 struct Step {
     name: &'static str,
-    /// Boot manager and fallback when it is done, by their content. The step before says what was.
-    after: [(&'static str, Option<&'static str>); 3],
+    /// What is there when it is done. The step before says what was.
+    after: Files,
     partial: &'static [&'static str],
 }
 
-const fn all(
-    loader: &'static str,
-    fallback: Option<&'static str>,
-) -> [(&'static str, Option<&'static str>); 3] {
-    [(FIRST, Some(loader)), (SECOND, Some(loader)), (FALLBACK, fallback)]
+const fn files(loader: &'static str, entry: Option<&'static str>, fallback: Option<&'static str>) -> Files {
+    [(FIRST, Some(loader)), (SECOND, Some(loader)), (ENTRY, entry), (FALLBACK, fallback)]
 }
 
-const BEFORE: [(&str, Option<&str>); 3] = all("loader 1", None);
+const fn copies(entry: Option<&'static str>, fallback: Option<&'static str>) -> Files {
+    files("loader 2", entry, fallback)
+}
 
-const STEPS: [Step; 5] = [
-    Step { name: "loader replaced", after: all("loader 2", None), partial: FIRST_LOADER },
-    Step { name: "loader left", after: all("loader 2", None), partial: &[] },
-    Step { name: "fallback made", after: all("loader 2", Some("1.0.0")), partial: FIRST_FALLBACK },
-    Step { name: "fallback replaced", after: all("loader 2", Some("1.1.0")), partial: FIRST_FALLBACK },
-    Step { name: "fallback left", after: all("loader 2", Some("1.1.0")), partial: &[] },
+const OLD: Option<&str> = Some("1.0.0");
+const NEW: Option<&str> = Some("1.1.0");
+const BAD: Option<&str> = Some("rotten");
+
+const BEFORE: Files = files("loader 1", NEW, None);
+
+const STEPS: [Step; 15] = [
+    Step { name: "loader replaced", after: copies(NEW, None), partial: MAKES_LOADER },
+    Step { name: "loader left", after: copies(NEW, None), partial: &[] },
+    Step { name: "fallback made", after: copies(NEW, OLD), partial: MAKES_FALLBACK },
+    Step { name: "fallback replaced", after: copies(NEW, NEW), partial: MAKES_FALLBACK },
+    Step { name: "fallback left", after: copies(NEW, NEW), partial: &[] },
+    Step { name: "fallback of another left", after: copies(NEW, NEW), partial: &[] },
+    Step { name: "fallback rots", after: copies(NEW, BAD), partial: &[] },
+    Step { name: "fallback mended", after: copies(NEW, NEW), partial: MAKES_FALLBACK },
+    Step { name: "fallback removed", after: copies(NEW, None), partial: &[] },
+    Step { name: "fallback made again", after: copies(NEW, NEW), partial: MAKES_FALLBACK },
+    Step { name: "entry rots", after: copies(BAD, NEW), partial: &[] },
+    Step { name: "entry mended", after: copies(NEW, NEW), partial: MAKES_ENTRY },
+    Step { name: "entry removed", after: copies(None, NEW), partial: &[] },
+    Step { name: "entry restored", after: copies(NEW, NEW), partial: MAKES_ENTRY },
+    Step { name: "entry left", after: copies(NEW, NEW), partial: &[] },
 ];
 
 #[test]
-fn every_cut_leaves_boot_manager_and_fallback_whole() -> Result<(), Error> {
+fn every_cut_leaves_boot_manager_entry_and_fallback_whole() -> Result<(), Error> {
     let base = base();
     let (kernel, initramfs) =
         (image::kernel()?, image::initramfs_with("coracle-qemu-tests", "guest-entries")?);
@@ -76,10 +99,10 @@ fn every_cut_leaves_boot_manager_and_fallback_whole() -> Result<(), Error> {
     let events = recording.events()?;
     let marks: Vec<_> = events.iter().enumerate().filter(|(_, event)| is_mark(event)).collect();
     assert_eq!(marks.len(), STEPS.len(), "the guest has marked each step");
-    for (step, marks) in STEPS.iter().skip(1).zip(marks.windows(2)) {
+    for (steps, marks) in STEPS.windows(2).zip(marks.windows(2)) {
         let between = &events[marks[0].0 + 1..marks[1].0];
         let written = between.iter().filter(|event| matches!(event, Event::Write { .. })).count();
-        assert_eq!(written == 0, step.partial.is_empty(), "{}: {written} writes", step.name);
+        assert_eq!(written == 0, steps[0].after == steps[1].after, "{}: {written} writes", steps[1].name);
     }
 
     let sample = Sample::new("power cut beside boot entries", recording.progress(), BUDGET)?;
@@ -90,12 +113,9 @@ fn every_cut_leaves_boot_manager_and_fallback_whole() -> Result<(), Error> {
 }
 
 fn base() -> NamedTempFile {
-    let loaders = BEFORE.into_iter().filter_map(|(path, version)| Some((path, version?)));
-    let mut files: Vec<_> =
-        ENTRIES.into_iter().chain(loaders).map(|(path, version)| (path, content(version).clone())).collect();
-    files.push((LEFT, vec![7; 9000]));
-    let files: Vec<_> = files.iter().map(|(path, bytes)| (*path, &bytes[..])).collect();
-    esp::disk_of(&files)
+    let files = BEFORE.into_iter().filter_map(|(path, name)| Some((path, name?))).chain([OTHER]);
+    let files = files.map(|(path, name)| (path, &content(name)[..])).chain([(LEFT, &[7; 9000][..])]);
+    esp::disk_of(&files.collect::<Vec<_>>())
 }
 
 fn content(name: &str) -> &'static Vec<u8> {
@@ -117,9 +137,8 @@ fn leaves_whole_files(state: &State, events: &[Event<'_>], base: &Path) -> Resul
     let mut files: BTreeMap<_, _> = esp::files(&file, is_tolerated).into_iter().collect();
 
     files.retain(|path, _| !partial.contains(&path.as_str()) && !path.starts_with(FOLDER));
-    for (path, version) in ENTRIES {
-        assert!(files.remove(path).as_ref() == Some(content(version)), "{what}: {path} was touched");
-    }
+    let (path, name) = OTHER;
+    assert!(files.remove(path).as_ref() == Some(content(name)), "{what}: {path} was touched");
     let mut is_new = Vec::new();
     for ((path, old), (_, new)) in before.into_iter().zip(after) {
         let found = files.remove(path);
