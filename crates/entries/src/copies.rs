@@ -44,7 +44,11 @@ impl Fallback {
     /// Sees to it that the entry of what runs and the fallback are whole.
     ///
     /// # Errors
-    /// [`Error::Twice`], [`Error::NotBlessed`] and [`Error::NoneWhole`] before anything is written; those of [`replace`](Self::replace).
+    /// [`Error::Twice`], [`Error::NotBlessed`] and [`Error::NoneWhole`] before anything is written; [`Error::Crowded`] and
+    /// [`Error::Space`] before anything but perhaps an empty folder is; [`Error::Content`] if what is copied has other bytes than when it
+    /// was looked at, [`Error::ReadBack`] and [`Error::Lost`] if the disk has other ones than were written; [`Error::Shared`] and
+    /// [`Error::Volume`] as in [`Folder::remove`], about what is left over and about the old copy, which then stays under the temporary
+    /// name.
     pub fn keep(
         &self,
         entries: &Folder,
@@ -60,8 +64,8 @@ impl Fallback {
     /// keeps its counter; one that is not there comes without.
     ///
     /// # Errors
-    /// [`Error::Twice`], [`Error::Absent`] without a fallback, [`Error::Rotten`] and [`Error::OtherRoot`] if it is not whole; those of
-    /// [`replace`](Self::replace).
+    /// [`Error::Twice`], [`Error::Absent`] without a fallback, [`Error::Rotten`] and [`Error::OtherRoot`] if it is not whole; of those of
+    /// [`keep`](Self::keep) all from [`Error::Crowded`] on.
     pub fn restore(&self, entries: &Folder, version: OsVersion, root: RootHash) -> Result<Change, Error> {
         let device = self.device()?;
         self.restore_with(&entries.dir, version, root, |folder| folder.nothing_is_shared(&device))
@@ -88,14 +92,15 @@ impl Fallback {
         if entry.is_some_and(|entry| entry.name.assessment() != Assessment::Good) {
             return Err(Error::NotBlessed { version });
         }
-        let whole =
-            entry.ok_or(Error::Absent { version }).and_then(|entry| of_root(entries, &entry.file, root));
+        let whole = entry
+            .ok_or(Error::Absent { version })
+            .and_then(|entry| Ok((&entry.file, of_root(entries, &entry.file, root)?)));
         match whole {
             Ok(_) if keep == Keep::Whole && self.named()?.is_some() => {
                 Ok(Kept { entry: Change::None, fallback: Change::None })
             }
-            Ok(content) => {
-                let fallback = self.replace_with(entries, version, &content, may_delete)?;
+            Ok((entry, content)) => {
+                let fallback = self.replace_with(entries, entry, &content, may_delete)?;
                 Ok(Kept { entry: Change::None, fallback })
             }
             Err(rot) => match self.restore_with(entries, version, root, may_delete) {
@@ -266,17 +271,33 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_changed_on_another_filesystem() {
+        let ours = uki(OURS);
+        for (entry, fallback) in [(None, Some(&ours[..])), (Some(&ours[..]), None)] {
+            let esp = Esp::with(entry, fallback);
+            let entries = Folder { dir: Dir::open(&esp.entries.path).unwrap() };
+            let kept = esp.fallback.keep(&entries, version("1.0.0"), OURS, Keep::Running);
+            let restored = esp.fallback.restore(&entries, version("1.0.0"), OURS);
+            assert!(matches!(kept, Err(Error::NotVfat { .. })), "{kept:?}");
+            assert!(matches!(restored, Err(Error::NotVfat { .. })), "{restored:?}");
+            assert!(esp.read(ENTRY).as_deref() == entry && esp.read(FALLBACK).as_deref() == fallback);
+        }
+    }
+
+    #[test]
     fn an_entry_that_is_not_blessed_is_no_copy_of_anything_and_is_restored_on_demand() {
         let ours = uki(OURS);
-        let esp = Esp::with(None, Some(&ours));
-        let exhausted = esp.at.path().join("EFI/Linux/coracle_1.0.0+0-1.efi");
-        for (entry, change) in [(&flipped(ours.clone()), Change::Made), (&ours, Change::None)] {
-            std::fs::write(&exhausted, entry).unwrap();
-            assert!(matches!(esp.keep(Keep::Running), Err(Error::NotBlessed { .. })));
-            assert!(esp.fallback.boots(OURS).unwrap());
-            assert_eq!(esp.restore().unwrap(), change);
-            assert_eq!(names(&esp.entries), ["coracle_1.0.0+0-1.efi"]);
-            assert!(std::fs::read(&exhausted).unwrap() == ours);
+        for name in ["coracle_1.0.0+0-1.efi", "coracle_1.0.0+3-0.efi"] {
+            let esp = Esp::with(None, Some(&ours));
+            let path = esp.at.path().join("EFI/Linux").join(name);
+            for (entry, change) in [(&flipped(ours.clone()), Change::Made), (&ours, Change::None)] {
+                std::fs::write(&path, entry).unwrap();
+                assert!(matches!(esp.keep(Keep::Running), Err(Error::NotBlessed { .. })));
+                assert!(esp.fallback.boots(OURS).unwrap());
+                assert_eq!(esp.restore().unwrap(), change);
+                assert_eq!(names(&esp.entries), [name]);
+                assert!(std::fs::read(&path).unwrap() == ours);
+            }
         }
     }
 }
