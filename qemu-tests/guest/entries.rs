@@ -75,7 +75,7 @@ fn replace() -> Result<(), Box<dyn Error>> {
     let mut marks = Marks::open()?;
     let (loader, fallback) = (Loader::open(Path::new(AT))?, Fallback::open(Path::new(AT))?);
     for change in [Change::Made, Change::None] {
-        marks.after(loader.update(&content("loader 2"))?, change)?;
+        marks.after(loader.update(content("loader 2"))?, change)?;
     }
     let (old, new) = (version("1.0.0")?, version("1.1.0")?);
     let keep = |version: OsVersion, keep| fallback.keep(&folder, version, root(&version.to_string()), keep);
@@ -219,13 +219,12 @@ fn at(path: &str) -> PathBuf {
 }
 
 fn stage<'a>(folder: &'a Folder, text: &str) -> Result<Staged<'a>, Box<dyn Error>> {
-    let bytes = content(text);
-    Ok(folder.stage(version(text)?, &announced(text), &bytes[..])?)
+    Ok(folder.stage(version(text)?, &announced(text), content(text))?)
 }
 
 fn announced(text: &str) -> Content {
     let bytes = content(text);
-    Content { len: bytes.len() as u64, sha256: Sha256::digest(&bytes).into() }
+    Content { len: bytes.len() as u64, sha256: Sha256::digest(bytes).into() }
 }
 
 fn version(text: &str) -> Result<OsVersion, coracle_layout::BadVersion> {

@@ -54,8 +54,7 @@ const STEPS: [Step; 9] = [
 
 #[test]
 fn every_cut_leaves_the_loader_a_whole_entry() -> Result<(), Error> {
-    let base =
-        disk_of(&[("coracle_1.0.0.efi", content("1.0.0")), (UNFINISHED, vec![7; 9000]), (EMPTY, vec![])]);
+    let base = disk_of(&[("coracle_1.0.0.efi", content("1.0.0")), (UNFINISHED, &[7; 9000]), (EMPTY, &[])]);
     let (kernel, initramfs) =
         (image::kernel()?, image::initramfs_with("coracle-qemu-tests", "guest-entries")?);
     let key = key_of(&[&kernel, initramfs.path(), base.path()]);
@@ -151,10 +150,9 @@ fn files_on(disk: &File) -> Vec<(String, Vec<u8>)> {
     files.into_iter().filter_map(|(path, bytes)| Some((in_folder(&path)?, bytes))).collect()
 }
 
-fn disk_of(files: &[(&str, Vec<u8>)]) -> NamedTempFile {
+fn disk_of(files: &[(&str, &[u8])]) -> NamedTempFile {
     let paths: Vec<_> = files.iter().map(|(name, _)| format!("{FOLDER}/{name}")).collect();
-    let files: Vec<_> =
-        paths.iter().map(String::as_str).zip(files.iter().map(|(_, bytes)| &bytes[..])).collect();
+    let files: Vec<_> = paths.iter().map(String::as_str).zip(files.iter().map(|(_, bytes)| *bytes)).collect();
     esp::disk_of(&files)
 }
 
