@@ -6,6 +6,19 @@ use crate::Error;
 
 /// `AUDIT_ARCH_X86_64` (linux/audit.h): what the kernel reports for calls by the native 64-bit entry.
 pub const ARCH_X86_64: u32 = 0xc000_003e;
+/// `__X32_SYSCALL_BIT` (asm/unistd.h): x32 shares the native entry, its numbers start here.
+pub const X32_BIT: u32 = 0x4000_0000;
+
+/// A set of system calls with numbers of its own, of those that an x86-64 kernel can offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Arch {
+    /// The native one.
+    X86_64,
+    /// The native one with 32-bit pointers.
+    X32,
+    /// That of i386.
+    X86,
+}
 
 /// A filter's verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
