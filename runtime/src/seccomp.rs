@@ -1,4 +1,4 @@
-//! Seccomp: an allow-list by system call number, compiled to classic BPF.
+//! Seccomp: answers by system call number, compiled to classic BPF.
 //!
 //! * [`policy`]: which call gets which answer.
 //! * [`mod@compile`]: a policy as a balanced tree of number ranges.
@@ -13,11 +13,11 @@ pub mod container;
 pub mod names;
 pub mod policy;
 
-#[cfg(test)]
-mod interpret;
+#[cfg(any(test, feature = "interpret"))]
+pub mod interpret;
 
 pub use compile::compile;
-pub use policy::{Action, Answer, Arg, Compare, Condition, Policy};
+pub use policy::{Action, Answer, Arch, Arg, Calls, Case, Compare, Condition, Policy};
 
 /// One instruction of classic BPF, laid out as the kernel's `struct sock_filter` (linux/filter.h).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

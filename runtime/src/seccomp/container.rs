@@ -6,9 +6,11 @@
 
 mod groups;
 
+use std::collections::BTreeMap;
+
 use super::{
     names,
-    policy::{Action, Answer, Arg, Compare, Condition, Policy},
+    policy::{Action, Answer, Arch, Arg, Calls, Case, Compare, Condition, Policy},
 };
 use crate::plan::CapMask;
 use groups::GROUPS;
@@ -61,21 +63,18 @@ const PERM: Action = Action::Errno(libc::EPERM as u16);
 const NOSYS: Action = Action::Errno(libc::ENOSYS as u16);
 
 /// The profile for a container with these capabilities.
+#[must_use]
 pub fn policy(caps: CapMask) -> Policy {
-    let mut policy = Policy {
-        foreign: Action::Kill,
-        answers: conditional(),
-        otherwise: PERM,
-        unknown_from: WRITTEN_BEFORE,
-        unknown: NOSYS,
-    };
+    let mut calls =
+        Calls { answers: conditional(), otherwise: PERM, unknown_from: WRITTEN_BEFORE, unknown: NOSYS };
     let unheard =
         (0..WRITTEN_BEFORE).filter(|&nr| names::name(nr).is_none_or(|name| UNHEARD.contains(&name)));
-    policy.answers.extend(unheard.map(|nr| (nr, Answer::Always(NOSYS))));
+    calls.answers.extend(unheard.map(|nr| (nr, Answer::Always(NOSYS))));
     for group in GROUPS.iter().filter(|group| granted(group, caps)) {
-        policy.answers.extend(group.calls.iter().map(|&nr| (nr as u32, Answer::Always(Action::Allow))));
+        calls.answers.extend(group.calls.iter().map(|&nr| (nr as u32, Answer::Always(Action::Allow))));
     }
-    policy
+    let entries = BTreeMap::from([(Arch::X86_64, calls), (Arch::X32, Calls::all(NOSYS))]);
+    Policy { foreign: Action::Kill, entries }
 }
 
 /// Why a system call is allowed to some container: one sentence, or `None` for a call no container has.
@@ -91,29 +90,25 @@ fn granted(group: &Group, caps: CapMask) -> bool {
 }
 
 /// Calls that hang on their arguments; a group may widen them.
-fn conditional() -> std::collections::BTreeMap<u32, Answer> {
-    let when = |any: Vec<Vec<Condition>>| Answer::When { any, then: Action::Allow, otherwise: PERM };
-    let first = |compare, value| Condition { arg: Arg::FIRST, compare, value };
+fn conditional() -> BTreeMap<u32, Answer> {
+    // One case for each comparison of the first argument.
+    let when = |firsts: Vec<(Compare, u64)>, then, otherwise| Answer::When {
+        cases: firsts
+            .into_iter()
+            .map(|(compare, value)| Case { all: vec![Condition { arg: Arg::FIRST, compare, value }], then })
+            .collect(),
+        otherwise,
+    };
     // Linux personality, 32-bit addresses, no randomisation, both, and the question what it is.
-    let personalities = [0, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff];
+    let personalities = [0, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff].map(|value| (Compare::Equal, value));
+    // The family is an int: the kernel drops the upper half of its register, so the filter must too.
+    let families = [AF_ALG, AF_VSOCK].map(|family| (Compare::Masked(u32::MAX.into()), family));
+    let no_namespace = (Compare::Masked(NEW_NAMESPACES), 0);
     [
-        (libc::SYS_clone, when(vec![vec![first(Compare::Masked(NEW_NAMESPACES), 0)]])),
+        (libc::SYS_clone, when(vec![no_namespace], Action::Allow, PERM)),
         (libc::SYS_clone3, Answer::Always(NOSYS)),
-        (
-            libc::SYS_personality,
-            when(personalities.into_iter().map(|value| vec![first(Compare::Equal, value)]).collect()),
-        ),
-        (
-            libc::SYS_socket,
-            // The family is an int: the kernel drops the upper half of its register, so the filter must too.
-            Answer::When {
-                any: [AF_ALG, AF_VSOCK]
-                    .map(|family| vec![first(Compare::Masked(u32::MAX.into()), family)])
-                    .to_vec(),
-                then: PERM,
-                otherwise: Action::Allow,
-            },
-        ),
+        (libc::SYS_personality, when(personalities.to_vec(), Action::Allow, PERM)),
+        (libc::SYS_socket, when(families.to_vec(), PERM, Action::Allow)),
     ]
     .into_iter()
     .map(|(nr, answer)| (nr as u32, answer))

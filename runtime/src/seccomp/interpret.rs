@@ -5,8 +5,11 @@ use super::{Insn, compile::*};
 /// What the kernel shows a filter (`struct seccomp_data`).
 #[derive(Debug, Clone, Copy)]
 pub struct Call {
+    /// The system call's number.
     pub nr: u32,
+    /// The entry, as `AUDIT_ARCH_*`.
     pub arch: u32,
+    /// The arguments.
     pub args: [u64; 6],
 }
 
@@ -25,6 +28,7 @@ impl Call {
 }
 
 /// The program's verdict and how many instructions it took; panics where the kernel would refuse the program.
+#[must_use]
 pub fn run(program: &[Insn], call: Call) -> (u32, usize) {
     let (mut at, mut accumulator, mut steps) = (0usize, 0u32, 0);
     loop {

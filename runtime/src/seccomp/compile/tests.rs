@@ -1,6 +1,12 @@
 //! The compiler against a reading of the policy that shares no code with it.
 
-use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+use proptest::{
+    array::{uniform6, uniform8},
+    collection::{btree_map, vec},
+    prelude::*,
+};
 
 use super::super::{
     Arg, container,
@@ -9,10 +15,10 @@ use super::super::{
 use super::*;
 use crate::plan::CapMask;
 
-const FOREIGN: [u32; 3] = [0x4000_0003, 0xc000_00b7, 0];
+const ENTRIES: [u32; 4] = [ARCH_X86_64, ARCH_X86, 0xc000_00b7, 0];
 
-fn holds(condition: &Condition, args: &[u64; 6]) -> bool {
-    let (arg, value) = (args[condition.arg.index()], condition.value);
+fn holds(condition: &Condition, args: &[u64; 6], mask: u64) -> bool {
+    let (arg, value) = (args[condition.arg.index()] & mask, condition.value & mask);
     match condition.compare {
         Compare::Equal => arg == value,
         Compare::NotEqual => arg != value,
@@ -20,40 +26,47 @@ fn holds(condition: &Condition, args: &[u64; 6]) -> bool {
         Compare::LessOrEqual => arg <= value,
         Compare::Greater => arg > value,
         Compare::GreaterOrEqual => arg >= value,
-        Compare::Masked(mask) => arg & mask == value,
+        Compare::Masked(bits) => arg & bits == value,
     }
 }
 
 fn wanted(policy: &Policy, call: Call) -> u32 {
-    if call.arch != ARCH_X86_64 {
-        return policy.foreign.value();
-    }
-    match policy.answers.get(&call.nr) {
-        Some(Answer::Always(action)) => action.value(),
-        Some(Answer::When { any, then, otherwise }) => {
-            let hit = any.iter().any(|all| all.iter().all(|condition| holds(condition, &call.args)));
-            if hit { then.value() } else { otherwise.value() }
+    let x32 = policy.entries.get(&Arch::X32);
+    let (calls, nr, mask) = match (call.arch, call.nr) {
+        (ARCH_X86, nr) => (policy.entries.get(&Arch::X86), nr, u32::MAX.into()),
+        (ARCH_X86_64, u32::MAX) if x32.is_none() => (policy.entries.get(&Arch::X86_64), u32::MAX, u64::MAX),
+        (ARCH_X86_64, nr @ 0x4000_0000..) => (x32, nr - 0x4000_0000, u32::MAX.into()),
+        (ARCH_X86_64, nr) => (policy.entries.get(&Arch::X86_64), nr, u64::MAX),
+        _ => (None, 0, 0),
+    };
+    let Some(calls) = calls else { return policy.foreign.value() };
+    let action = match calls.answers.get(&nr) {
+        Some(Answer::Always(action)) => action,
+        Some(Answer::When { cases, otherwise }) => {
+            let fits = |case: &&Case| case.all.iter().all(|condition| holds(condition, &call.args, mask));
+            cases.iter().find(fits).map_or(otherwise, |case| &case.then)
         }
-        None if call.nr < policy.unknown_from => policy.otherwise.value(),
-        None => policy.unknown.value(),
-    }
+        None if nr < calls.unknown_from => &calls.otherwise,
+        None => &calls.unknown,
+    };
+    action.value()
 }
 
 /// The answers that a list would hold: all but those it gives by default.
-fn listed(policy: &Policy) -> impl Iterator<Item = (&u32, &Answer)> {
-    let default = Answer::Always(policy.unknown);
-    policy.answers.iter().filter(move |(_, answer)| **answer != default)
+fn listed(calls: &Calls) -> impl Iterator<Item = (&u32, &Answer)> {
+    let default = Answer::Always(calls.unknown);
+    calls.answers.iter().filter(move |(_, answer)| **answer != default)
 }
 
 /// The list that other compilers emit: one comparison and one return for each answer in turn.
-fn linear(policy: &Policy) -> Vec<Insn> {
+fn linear(calls: &Calls) -> Vec<Insn> {
     let mut program = vec![plain(LOAD, NR_OFFSET)];
-    for (&nr, answer) in listed(policy) {
-        let body = leaf(&Range { first: nr, answer: answer.clone() }).unwrap();
-        program.push(Insn { code: IF_EQ, jt: 0, jf: body.len() as u8, k: nr });
+    for (&nr, answer) in listed(calls) {
+        let body = leaf(nr, answer, Words::Both).unwrap();
+        program.extend(skip(IF_EQ, nr, false, body.len()));
         program.extend(body);
     }
-    program.push(give(policy.otherwise));
+    program.push(give(calls.otherwise));
     program
 }
 
@@ -64,7 +77,7 @@ fn every_number_gets_the_wanted_verdict_from_every_architecture() {
         let program = compile(&policy).unwrap();
         let edges = [0x4000_0000, 0x4000_0001, 0x7fff_ffff, 0x8000_0000, u32::MAX];
         for nr in (0..=600).chain(edges) {
-            for arch in FOREIGN.into_iter().chain([ARCH_X86_64]) {
+            for arch in ENTRIES {
                 for first in [0, 8, 0x1000_0000, 0x2_0000, 40, 1 << 32, u64::MAX] {
                     let call = Call { nr, arch, args: [first, 0, 0, 0, 0, 0] };
                     assert_eq!(run(&program, call).0, wanted(&policy, call), "{call:x?}");
@@ -77,9 +90,10 @@ fn every_number_gets_the_wanted_verdict_from_every_architecture() {
 #[test]
 fn the_tree_asks_a_tenth_of_what_a_list_asks() {
     let policy = container::policy(CapMask::new(0).unwrap());
-    let (tree, list) = (compile(&policy).unwrap(), linear(&policy));
+    let calls = &policy.entries[&Arch::X86_64];
+    let (tree, list) = (compile(&policy).unwrap(), linear(calls));
     let cost = |program: &[Insn]| {
-        let steps: Vec<usize> = listed(&policy)
+        let steps: Vec<usize> = listed(calls)
             .map(|(&nr, _)| run(program, Call { nr, arch: ARCH_X86_64, args: [0; 6] }).1)
             .collect();
         (program.len(), steps.iter().sum::<usize>() / steps.len(), *steps.iter().max().unwrap())
@@ -92,25 +106,37 @@ fn the_tree_asks_a_tenth_of_what_a_list_asks() {
 
 #[test]
 fn limits_are_errors() {
-    let base = container::policy(CapMask::new(0).unwrap());
-    let many = |count, alternatives: usize, conditions: usize| {
+    let many = |count, cases: usize, conditions: usize| {
         let condition = Condition { arg: Arg::FIRST, compare: Compare::Equal, value: 1 };
-        let any = vec![vec![condition; conditions]; alternatives];
-        let answer = Answer::When { any, then: Action::Allow, otherwise: Action::Kill };
+        let case = Case { all: vec![condition; conditions], then: Action::Allow };
+        let answer = Answer::When { cases: vec![case; cases], otherwise: Action::Kill };
         let answers = (0..count).map(|nr| (nr * 2, answer.clone())).collect();
-        compile(&Policy { answers, ..base.clone() })
+        let calls = Calls { answers, ..Calls::all(Action::Kill) };
+        compile(&Policy { foreign: Action::Kill, entries: BTreeMap::from([(Arch::X86_64, calls)]) })
     };
     assert_eq!(many(1, 1, 65), Err(Error::ConditionsTooLong { nr: 0 }));
     assert!(matches!(many(1000, 1, 1), Err(Error::ProgramTooLong { .. })));
     assert!(many(1, 200, 1).is_ok());
 }
 
+#[test]
+fn a_policy_without_entries_has_one_answer() {
+    let program = compile(&Policy { foreign: Action::KillThread, entries: BTreeMap::new() }).unwrap();
+    for arch in ENTRIES {
+        assert_eq!(run(&program, Call { nr: 0, arch, args: [0; 6] }).0, Action::KillThread.value());
+    }
+}
+
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         Just(Action::Allow),
-        Just(Action::Kill),
         Just(Action::Log),
-        any::<u16>().prop_map(Action::Errno)
+        any::<u16>().prop_map(Action::Trace),
+        Just(Action::Notify),
+        any::<u16>().prop_map(Action::Errno),
+        Just(Action::Trap),
+        Just(Action::KillThread),
+        Just(Action::Kill),
     ]
 }
 
@@ -137,26 +163,44 @@ fn condition() -> impl Strategy<Value = Condition> {
 }
 
 fn answer() -> impl Strategy<Value = Answer> {
-    let any = proptest::collection::vec(proptest::collection::vec(condition(), 0..3), 0..3);
+    let case = (vec(condition(), 0..3), action()).prop_map(|(all, then)| Case { all, then });
     prop_oneof![
         action().prop_map(Answer::Always),
-        (any, action(), action()).prop_map(|(any, then, otherwise)| Answer::When { any, then, otherwise }),
+        (vec(case, 0..3), action()).prop_map(|(cases, otherwise)| Answer::When { cases, otherwise }),
     ]
+}
+
+/// Numbers from one of the starts, so that ranges meet and cross.
+fn calls() -> impl Strategy<Value = Calls> {
+    let start = prop_oneof![4 => Just(0), 1 => Just(0x3fff_fff0), 1 => Just(u32::MAX - 20)];
+    (start, btree_map(0u32..40, answer(), 0..40), 0u32..50, action(), action()).prop_map(
+        |(start, answers, unknown_from, otherwise, unknown)| Calls {
+            answers: answers.into_iter().map(|(nr, answer)| (nr.saturating_add(start), answer)).collect(),
+            otherwise,
+            unknown_from,
+            unknown,
+        },
+    )
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    let arch = prop_oneof![Just(Arch::X86_64), Just(Arch::X32), Just(Arch::X86)];
+    (action(), btree_map(arch, calls(), 0..4)).prop_map(|(foreign, entries)| Policy { foreign, entries })
 }
 
 proptest! {
     #[test]
     fn any_policy_means_the_same_compiled(
-        answers in proptest::collection::btree_map(0u32..40, answer(), 0..40),
-        unknown_from in 0u32..50,
-        rest in (action(), action(), action()),
-        args in proptest::array::uniform6(value()),
+        policy in policy(),
+        args in uniform6(value()),
+        offsets in uniform8(0u32..52),
     ) {
-        let policy = Policy { foreign: rest.0, answers, otherwise: rest.1, unknown_from, unknown: rest.2 };
         let program = compile(&policy).unwrap();
-        for nr in (0..52).chain([u32::MAX]) {
-            let call = Call { nr, arch: ARCH_X86_64, args };
-            prop_assert_eq!(run(&program, call).0, wanted(&policy, call));
+        for start in [0, 0x3fff_fff0, 0x4000_0000, 0x7fff_fff0, u32::MAX - 51] {
+            for (offset, arch) in offsets.into_iter().chain([51]).zip(ENTRIES.into_iter().cycle()) {
+                let call = Call { nr: start + offset, arch, args };
+                prop_assert_eq!(run(&program, call).0, wanted(&policy, call));
+            }
         }
     }
 }
