@@ -21,6 +21,7 @@ use std::{
 use coracle_fence::{
     clone::{Namespaces, spawn, unshare},
     exec::Program,
+    filter::{Filter, Flags},
 };
 use coracle_runtime::{
     cgroup::Cgroup,
@@ -128,13 +129,15 @@ struct Floor {
 impl Floor {
     fn new(container: &Container) -> Self {
         let plan: &Plan = &container.plan;
-        let filter: Vec<libc::sock_filter> = plan
-            .seccomp
-            .iter()
-            .map(|insn| libc::sock_filter { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k })
-            .collect();
+        let instructions = plan.seccomp.iter().map(|insn| libc::sock_filter {
+            code: insn.code,
+            jt: insn.jt,
+            jf: insn.jf,
+            k: insn.k,
+        });
+        let filter = Filter { program: instructions.collect(), flags: Flags::NONE };
         let image = CString::new(container.image.path().as_os_str().as_bytes()).unwrap();
-        Self { image, program: Program::new(&[c"/bin/probe".to_owned()], &plan.argv, &plan.env, &filter) }
+        Self { image, program: Program::new(&[c"/bin/probe".to_owned()], &plan.argv, &plan.env, filter) }
     }
 
     fn start(&self, cgroup: &Cgroup) -> OwnedFd {

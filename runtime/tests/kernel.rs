@@ -45,7 +45,7 @@ fn the_kernel_refuses_what_the_profile_refuses() {
         if surprises([None; 4]) != 0 {
             return 100;
         }
-        if set_no_new_privs(true).is_err() || filter::install(&program).is_err() {
+        if set_no_new_privs(true).is_err() || filter::install(&program, filter::Flags::NONE).is_err() {
             return 101;
         }
         surprises([perm, nosys, perm, None])

@@ -13,7 +13,10 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{error::last, filter};
+use crate::{
+    error::last,
+    filter::{self, Filter},
+};
 
 /// Strings as `execve` takes them: pointers with a null behind the last.
 #[derive(Debug)]
@@ -37,7 +40,7 @@ pub struct Program {
     candidates: Vec<CString>,
     argv: Strings,
     env: Strings,
-    filter: Vec<libc::sock_filter>,
+    filter: Filter,
 }
 
 /// What failed on the way to another program.
@@ -52,20 +55,10 @@ pub enum Step {
 }
 
 impl Program {
-    /// The first of `candidates` that can be executed, with arguments, environment and a seccomp program; an empty one is none.
+    /// The first of `candidates` that can be executed, with arguments, environment and a filter.
     #[must_use]
-    pub fn new(
-        candidates: &[CString],
-        argv: &[CString],
-        env: &[CString],
-        filter: &[libc::sock_filter],
-    ) -> Self {
-        Self {
-            candidates: candidates.to_vec(),
-            argv: Strings::new(argv),
-            env: Strings::new(env),
-            filter: filter.to_vec(),
-        }
+    pub fn new(candidates: &[CString], argv: &[CString], env: &[CString], filter: Filter) -> Self {
+        Self { candidates: candidates.to_vec(), argv: Strings::new(argv), env: Strings::new(env), filter }
     }
 
     /// Whether one of the candidates could be executed, by the look of it.
@@ -107,8 +100,8 @@ impl Program {
                 return (Step::Close, errno);
             }
         }
-        if !self.filter.is_empty()
-            && let Err(error) = filter::install(&self.filter)
+        if !self.filter.program.is_empty()
+            && let Err(error) = filter::install(&self.filter.program, self.filter.flags)
         {
             return (Step::Filter, error.errno());
         }
@@ -166,7 +159,10 @@ mod tests {
     };
 
     use super::*;
-    use crate::clone::{Namespaces, spawn, tests::exit_code};
+    use crate::{
+        clone::{Namespaces, spawn, tests::exit_code},
+        filter::Flags,
+    };
 
     fn c(texts: &[&str]) -> Vec<CString> {
         texts.iter().map(|&text| CString::new(text).unwrap()).collect()
@@ -202,8 +198,12 @@ mod tests {
     #[test]
     fn the_program_has_its_words_and_no_other_descriptor() {
         let script = "echo \"$1 $NAME\"; cd /proc/self/fd; echo *";
-        let program =
-            Program::new(&c(&["/bin/sh"]), &c(&["sh", "-c", script, "0", "a"]), &c(&["NAME=b"]), &[]);
+        let program = Program::new(
+            &c(&["/bin/sh"]),
+            &c(&["sh", "-c", script, "0", "a"]),
+            &c(&["NAME=b"]),
+            Filter::default(),
+        );
         // The shell's own listing opens a descriptor 3.
         assert_eq!(outcome(&program), (Some(0), "a b\n0 1 2 3\n".to_owned(), vec![]));
     }
@@ -223,7 +223,7 @@ mod tests {
             (&[&below, plain, "/bin/true", "/nowhere"], vec![]),
         ];
         for (paths, want) in cases {
-            let (code, _, got) = outcome(&Program::new(&c(paths), &c(&["x"]), &[], &[]));
+            let (code, _, got) = outcome(&Program::new(&c(paths), &c(&["x"]), &[], Filter::default()));
             assert_eq!((code, got), (Some(if want.is_empty() { 0 } else { 127 }), want), "{paths:?}");
         }
     }
@@ -233,14 +233,20 @@ mod tests {
         let root = openat(CWD, c"/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
         let path = format!("/proc/self/fd/{}/bin/true", root.as_raw_fd());
         assert!(std::fs::exists(&path).unwrap());
-        let (code, _, got) = outcome(&Program::new(&c(&[&path]), &c(&["x"]), &[], &[]));
+        let (code, _, got) = outcome(&Program::new(&c(&[&path]), &c(&["x"]), &[], Filter::default()));
         assert_eq!((code, got), (Some(127), word(Step::Exec, Errno::NOENT)));
     }
 
     #[test]
     fn a_filter_that_the_kernel_refuses_is_reported_as_such() {
-        let endless = [libc::sock_filter { code: 0x20, jt: 0, jf: 0, k: 0 }];
-        let (code, _, got) = outcome(&Program::new(&c(&["/bin/true"]), &c(&["x"]), &[], &endless));
-        assert_eq!((code, got), (Some(127), word(Step::Filter, Errno::INVAL)));
+        let outcome = |code, k, flags| {
+            let filter = Filter { program: vec![libc::sock_filter { code, jt: 0, jf: 0, k }], flags };
+            let (code, _, got) = outcome(&Program::new(&c(&["/bin/true"]), &c(&["x"]), &[], filter));
+            (code, got)
+        };
+        let refused = (Some(127), word(Step::Filter, Errno::INVAL));
+        assert_eq!(outcome(0x20, 0, Flags::NONE), refused);
+        assert_eq!(outcome(0x06, 0x7fff_0000, Flags::WAIT_KILLABLE_RECV), refused);
+        assert_eq!(outcome(0x06, 0x7fff_0000, Flags::LOG.and(Flags::SPEC_ALLOW)), (Some(0), vec![]));
     }
 }

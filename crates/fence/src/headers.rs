@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::{bpf, clone, mapper, mounts, partition, process, watchdog};
+use crate::{bpf, clone, filter, mapper, mounts, partition, process, watchdog};
 
 #[test]
 fn numbers_and_sizes_are_those_of_the_headers() {
@@ -37,6 +37,12 @@ fn numbers_and_sizes_are_those_of_the_headers() {
         ("MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW", 0x20_00f0),
         ("MOUNT_ATTR_NOATIME", 0x10),
         ("MOUNT_ATTR_STRICTATIME", 0x20),
+        ("SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH", filter::Flags::TSYNC.bits()),
+        ("SECCOMP_FILTER_FLAG_TSYNC_ESRCH", filter::TSYNC_ESRCH.into()),
+        ("SECCOMP_FILTER_FLAG_LOG", filter::Flags::LOG.bits()),
+        ("SECCOMP_FILTER_FLAG_SPEC_ALLOW", filter::Flags::SPEC_ALLOW.bits()),
+        ("SECCOMP_FILTER_FLAG_NEW_LISTENER", filter::NEW_LISTENER.into()),
+        ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", filter::Flags::WAIT_KILLABLE_RECV.bits()),
         ("sizeof(struct dm_ioctl)", size_of::<mapper::Header>() as u64),
         ("sizeof(struct dm_target_spec)", size_of::<mapper::Target>() as u64),
         ("DM_DEV_CREATE", mapper::CREATE.into()),
@@ -56,7 +62,10 @@ fn numbers_and_sizes_are_those_of_the_headers() {
         ("offsetof(struct sock_fprog, filter)", offset_of!(libc::sock_fprog, filter) as u64),
     ];
     let mut source = String::from("#include <stddef.h>\n");
-    for header in ["bpf", "sched", "mount", "dm-ioctl", "fs", "blkpg", "watchdog", "filter", "if_packet", "sched/types", "keyctl", "ioprio"] {
+    for header in [
+        "bpf", "sched", "mount", "dm-ioctl", "fs", "blkpg", "watchdog", "filter", "if_packet", "sched/types", "keyctl",
+        "ioprio", "seccomp",
+    ] {
         source += &format!("#include <linux/{header}.h>\n");
     }
     for (expression, value) in facts {

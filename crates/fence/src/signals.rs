@@ -70,13 +70,14 @@ mod tests {
     use crate::{
         clone::{Namespaces, spawn, tests::exit_code},
         exec::Program,
+        filter::Filter,
     };
 
     /// What a program finds blocked and ignored that is started with everything blocked and one signal ignored.
     fn found(reset_first: bool) -> String {
         let words =
             ["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"].map(|word| CString::new(word).unwrap());
-        let program = Program::new(&[c"/bin/grep".to_owned()], &words, &[], &[]);
+        let program = Program::new(&[c"/bin/grep".to_owned()], &words, &[], Filter::default());
         let (out, out_end) = pipe_with(PipeFlags::CLOEXEC).unwrap();
         let (_report, report_end) = pipe_with(PipeFlags::CLOEXEC).unwrap();
         let mut report_end = Some(report_end);

@@ -17,6 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use coracle_fence::filter::{Flags, install};
 use coracle_runtime::{plan::CapMask, seccomp};
 use nix::libc::sock_filter;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space, set_no_new_privs};
@@ -78,7 +79,7 @@ impl World {
         words.extend(interfaces.iter().map(|name| name.to_string()));
         let child = inside(&self.host, move || {
             set_no_new_privs(true).unwrap();
-            coracle_fence::filter::install(&filter()).unwrap();
+            install(&filter(), Flags::NONE).unwrap();
             let uid = UID.to_string();
             Command::new("setpriv")
                 .args(["--reuid", &uid, "--regid", &uid, "--clear-groups", "--bounding-set", CAP_NAMES])

@@ -6,7 +6,11 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
-use coracle_fence::{clone::Namespaces, exec::Program};
+use coracle_fence::{
+    clone::Namespaces,
+    exec::Program,
+    filter::{Filter, Flags},
+};
 use rustix::{
     fs::{Gid, Uid},
     thread::CapabilitySet,
@@ -93,7 +97,7 @@ impl Prepared {
             readonly: owned(&plan.readonly),
             cwd: plan.cwd.as_c_str().to_owned(),
             rights: rights(plan),
-            program: program(&plan.argv, &plan.env, &plan.seccomp)?,
+            program: program(&plan.argv, &plan.env, &plan.seccomp, Flags::NONE)?,
         })
     }
 
@@ -165,9 +169,9 @@ fn rights(plan: &Plan) -> Rights {
     }
 }
 
-pub(super) fn program(argv: &[CString], env: &[CString], filter: &[Insn]) -> Result<Program, Error> {
-    let filter: Vec<libc::sock_filter> = filter.iter().map(instruction).collect();
-    Ok(Program::new(&candidates(argv, env)?, argv, env, &filter))
+pub(super) fn program(argv: &[CString], env: &[CString], seccomp: &[Insn], flags: Flags) -> Result<Program, Error> {
+    let filter = Filter { program: seccomp.iter().map(instruction).collect(), flags };
+    Ok(Program::new(&candidates(argv, env)?, argv, env, filter))
 }
 
 fn instruction(insn: &Insn) -> libc::sock_filter {
