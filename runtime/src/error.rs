@@ -143,4 +143,7 @@ pub enum Error {
         #[source]
         source: Errno,
     },
+    /// An agent was not handed its descriptor.
+    #[error("hand a descriptor to an agent")]
+    Agent(#[source] Errno),
 }

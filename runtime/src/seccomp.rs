@@ -17,6 +17,8 @@ pub mod policy;
 pub mod interpret;
 
 pub use compile::compile;
+/// How a filter is installed.
+pub use coracle_fence::filter::Flags;
 pub use policy::{Action, Answer, Arch, Arg, Calls, Case, Compare, Condition, Policy};
 
 /// One instruction of classic BPF, laid out as the kernel's `struct sock_filter` (linux/filter.h).
