@@ -10,7 +10,7 @@
 //! * [`exit`]: how a container ended.
 //! * [`userns`]: the user namespace, made beforehand.
 //!
-//! The first three are pure: values and bytes in, values and bytes out.
+//! Plan, seccomp and devices are pure: values and bytes in, values and bytes out.
 
 pub mod agent;
 pub mod bundle;

@@ -79,7 +79,7 @@ impl Action {
 }
 
 /// The position of a system call's argument, 0 to 5.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Arg(u8);
 
 impl Arg {
