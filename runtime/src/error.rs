@@ -138,7 +138,7 @@ pub enum Error {
     #[error("cgroup: {file}")]
     Cgroup {
         /// The file or operation.
-        file: &'static str,
+        file: String,
         /// The kernel's answer.
         #[source]
         source: Errno,

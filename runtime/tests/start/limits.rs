@@ -32,7 +32,7 @@ fn assert_refused(limits: &Limits, file: &'static str) {
     let parent = File::open(cgroup_mount()).unwrap();
     let name = Name::new("coracle-refused").unwrap();
     let refused = Cgroup::create(parent.as_fd(), &name, limits, Devices::Any).unwrap_err();
-    assert_eq!(refused, Error::Cgroup { file, source: Errno::NOENT });
+    assert_eq!(refused, Error::Cgroup { file: file.into(), source: Errno::NOENT });
     assert!(!cgroup_mount().join("coracle-refused").exists());
 }
 
