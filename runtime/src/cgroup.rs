@@ -3,12 +3,24 @@
 //! <https://docs.kernel.org/admin-guide/cgroup-v2.html>. Everything goes through descriptors of folders in a cgroup2 mount; no
 //! path is looked up twice. The files are the kernel's own and answer at once.
 
+//!
+//! * [`setting`]: values for its files, and the one way to write them.
+//! * [`path`]: cgroups by the names on the way to them.
+//! * `members`: the processes and the cgroups below.
+//! * `freezer`: stopping them all.
+//!
+//! PID 1 uses what is here, and waits for nothing. The last two wait, up to [`PATIENCE`]; they are for the commands of a runtime.
+
 mod file;
+mod freezer;
+mod members;
+pub mod path;
 pub mod setting;
 
 use std::{
-    ffi::CString,
+    borrow::Borrow,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    time::Duration,
 };
 
 use coracle_fence::bpf;
@@ -18,7 +30,10 @@ use rustix::{
 };
 
 use self::file::{SHORT, failed, field};
-pub use self::setting::{Absent, Setting};
+pub use self::{
+    path::Path,
+    setting::{Absent, Setting},
+};
 use crate::{
     Error,
     devices::{Devices, compile},
@@ -28,21 +43,34 @@ use crate::{
 /// The controllers whose limits a plan can name, and `io`, which weighs writeback by memory's owner.
 const CONTROLLERS: [&str; 4] = ["cpu", "io", "memory", "pids"];
 
+/// How long a command waits for the processes of a cgroup to stand still, or to be gone.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
 /// Hands the controllers that plans use, and that are there, to the children of a cgroup.
 pub fn delegate(folder: BorrowedFd<'_>) -> Result<(), Error> {
     let mut buffer = [0; SHORT];
     let offered = file::read(folder, "cgroup.controllers", &mut buffer)?;
-    for controller in CONTROLLERS.iter().filter(|name| offered.split_whitespace().any(|have| have == **name))
-    {
-        file::write(folder, "cgroup.subtree_control", &format!("+{controller}"))?;
-    }
-    Ok(())
+    CONTROLLERS.iter().filter(|name| has_word(offered, name)).try_for_each(|name| enable(folder, name))
+}
+
+fn enable(folder: BorrowedFd<'_>, controller: &str) -> Result<(), Error> {
+    file::write(folder, "cgroup.subtree_control", &format!("+{controller}"))
+}
+
+fn has_word(list: &str, word: &str) -> bool {
+    list.split_whitespace().any(|have| have == word)
+}
+
+fn make_folder(parent: BorrowedFd<'_>, name: &str) -> Result<(), Errno> {
+    mkdirat(parent, name, Mode::from_raw_mode(0o755))
 }
 
 /// A cgroup of one container. Dropping it leaves the cgroup where it is.
 #[derive(Debug)]
 pub struct Cgroup {
-    name: CString,
+    name: String,
     folder: OwnedFd,
 }
 
@@ -56,26 +84,47 @@ impl Cgroup {
         limits: &Limits,
         devices: Devices<'_>,
     ) -> Result<Self, Error> {
-        let path = CString::new(name.as_str()).map_err(|_| Error::Nul)?;
-        mkdirat(parent, &path, Mode::from_raw_mode(0o755)).map_err(failed("mkdir"))?;
-        let made = Self::open(parent, name).and_then(|made| {
-            made.filter(devices)?;
-            setting::of(limits).try_for_each(|setting| setting.write(made.as_fd()))?;
-            Ok(made)
-        });
-        if made.is_err() {
-            // The first error is the one to report; an empty cgroup that stays is refused as existing next time.
-            let _ = unlinkat(parent, &path, AtFlags::REMOVEDIR);
-        }
-        made
+        make_folder(parent, name.as_str()).map_err(failed("mkdir"))?;
+        Self::fill_or_remove(parent, name.as_str(), devices, setting::of(limits))
     }
 
     /// An existing cgroup, such as one that outlived its owner.
     pub fn open(parent: BorrowedFd<'_>, name: &Name) -> Result<Self, Error> {
-        let name = CString::new(name.as_str()).map_err(|_| Error::Nul)?;
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let folder = openat(parent, &name, flags, Mode::empty()).map_err(failed("open"))?;
-        Ok(Self { name, folder })
+        Self::open_named(parent, name.as_str())
+    }
+
+    fn open_named(parent: BorrowedFd<'_>, name: &str) -> Result<Self, Error> {
+        let folder = openat(parent, name, FOLDER, Mode::empty()).map_err(failed("open"))?;
+        Ok(Self { name: name.to_owned(), folder })
+    }
+
+    fn fill_or_remove<S: Borrow<Setting>>(
+        parent: BorrowedFd<'_>,
+        name: &str,
+        devices: Devices<'_>,
+        settings: impl IntoIterator<Item = S>,
+    ) -> Result<Self, Error> {
+        let made = Self::open_named(parent, name).and_then(|made| made.fill(devices, settings));
+        if made.is_err() {
+            // The first error is the one to report; an empty cgroup that stays is refused as existing next time.
+            let _ = unlinkat(parent, name, AtFlags::REMOVEDIR);
+        }
+        made
+    }
+
+    fn fill<S: Borrow<Setting>>(
+        self,
+        devices: Devices<'_>,
+        settings: impl IntoIterator<Item = S>,
+    ) -> Result<Self, Error> {
+        self.filter(devices)?;
+        settings.into_iter().try_for_each(|setting| self.set(setting.borrow()))?;
+        Ok(self)
+    }
+
+    /// Writes one value.
+    pub fn set(&self, setting: &Setting) -> Result<(), Error> {
+        setting.write(self.as_fd())
     }
 
     fn filter(&self, devices: Devices<'_>) -> Result<(), Error> {
@@ -108,7 +157,7 @@ impl Cgroup {
 
     /// Removes it from `parent`; `EBUSY` while a process lives in it.
     pub fn remove(&self, parent: BorrowedFd<'_>) -> Result<(), Error> {
-        unlinkat(parent, &self.name, AtFlags::REMOVEDIR).map_err(failed("rmdir"))
+        unlinkat(parent, self.name.as_str(), AtFlags::REMOVEDIR).map_err(failed("rmdir"))
     }
 }
 

@@ -146,4 +146,25 @@ pub enum Error {
     /// An agent was not handed its descriptor.
     #[error("hand a descriptor to an agent")]
     Agent(#[source] Errno),
+    /// A cgroup's path names none, or leads elsewhere than down.
+    #[error("cgroup path {path:?} is not 1 to 64 names of at most 255 bytes other than . and ..")]
+    CgroupPath {
+        /// The path.
+        path: String,
+    },
+    /// A cgroup that should be new is there already, and not empty.
+    #[error("the cgroup exists and {how}")]
+    CgroupInUse {
+        /// What is wrong with it.
+        how: &'static str,
+    },
+    /// A controller is not there, or belongs to cgroup v1, or was not handed down from above.
+    #[error("the cgroup controller {controller} is not available")]
+    NoController {
+        /// Its name.
+        controller: String,
+    },
+    /// A process was not told a signal.
+    #[error("signal a cgroup")]
+    Signal(#[source] coracle_fence::Error),
 }

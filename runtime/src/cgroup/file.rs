@@ -29,6 +29,22 @@ pub(super) fn read<'a>(
     buffer.get(..len).and_then(|bytes| std::str::from_utf8(bytes).ok()).ok_or(failed(Errno::ILSEQ))
 }
 
+/// A whole file of at most `limit` bytes.
+pub(super) fn read_whole(folder: BorrowedFd<'_>, file: &str, limit: usize) -> Result<String, Error> {
+    let failed = failed(file);
+    let fd = openat(folder, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(&failed)?;
+    let (mut bytes, mut part) = (Vec::new(), [0; 4 * SHORT]);
+    loop {
+        let len = read_some(&fd, &mut part[..]).map_err(&failed)?;
+        let Some(read @ [_, ..]) = part.get(..len) else { break };
+        if bytes.len() + len > limit {
+            return Err(failed(Errno::FBIG));
+        }
+        bytes.extend_from_slice(read);
+    }
+    String::from_utf8(bytes).map_err(|_| failed(Errno::ILSEQ))
+}
+
 /// Writes a value, each of its lines by a write of its own: the kernel takes a line whole or refuses it.
 pub(super) fn write(folder: BorrowedFd<'_>, file: &str, value: &str) -> Result<(), Error> {
     let failed = failed(file);

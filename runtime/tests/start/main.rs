@@ -1,5 +1,6 @@
 //! Containers started for real, looked at from inside. Needs root and a cgroup2 mount.
 
+mod cgroups;
 mod devices;
 mod harness;
 mod limits;
