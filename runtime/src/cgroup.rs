@@ -19,13 +19,14 @@ pub mod setting;
 
 use std::{
     borrow::Borrow,
+    collections::BTreeMap,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     time::Duration,
 };
 
 use coracle_fence::bpf;
 use rustix::{
-    fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat},
+    fs::{AtFlags, FileType, Mode, OFlags, mkdirat, openat, unlinkat},
     io::Errno,
 };
 
@@ -46,6 +47,8 @@ const CONTROLLERS: [&str; 4] = ["cpu", "io", "memory", "pids"];
 /// How long a command waits for the processes of a cgroup to stand still, or to be gone.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
+/// More than any file of counters holds: those of a thousand devices have a hundred thousand bytes.
+const LONG: usize = 1 << 20;
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Hands the controllers that plans use, and that are there, to the children of a cgroup.
@@ -153,6 +156,21 @@ impl Cgroup {
             Err(Error::Cgroup { source: Errno::NOENT, .. }) => Ok(0),
             Err(error) => Err(error),
         }
+    }
+
+    /// The text of every file whose name is wanted and that can be read: a controller that is not there has none, and pressure
+    /// that is not measured no text.
+    pub fn texts(&self, wanted: impl Fn(&str) -> bool) -> Result<BTreeMap<String, String>, Error> {
+        let mut texts = BTreeMap::new();
+        for name in members::entries(self.as_fd(), FileType::RegularFile)? {
+            let Some(name) = name.to_str().ok().filter(|name| wanted(name)) else { continue };
+            match file::read_whole(self.as_fd(), name, LONG) {
+                Ok(text) => drop(texts.insert(name.to_owned(), text)),
+                Err(Error::Cgroup { source: Errno::OPNOTSUPP | Errno::NOENT, .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(texts)
     }
 
     /// Removes it from `parent`; `EBUSY` while a process lives in it.

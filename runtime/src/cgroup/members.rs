@@ -117,14 +117,14 @@ pub(super) fn walk(
     let mut here = top.try_clone_to_owned().map_err(|_| failed("dup")(Errno::MFILE))?;
     enter(here.as_fd())?;
     // For each level the names still to come; the last one is the level we are in.
-    let mut levels = vec![below(here.as_fd())?];
+    let mut levels = vec![entries(here.as_fd(), FileType::Directory)?];
     while let Some(names) = levels.last_mut() {
         if let Some(name) = names.last() {
             match openat(&here, name, FOLDER, Mode::empty()) {
                 Ok(folder) => {
                     here = folder;
                     enter(here.as_fd())?;
-                    levels.push(below(here.as_fd())?);
+                    levels.push(entries(here.as_fd(), FileType::Directory)?);
                 }
                 Err(Errno::NOENT) => drop(names.pop()),
                 Err(errno) => return Err(failed("open")(errno)),
@@ -144,16 +144,15 @@ fn above(folder: BorrowedFd<'_>) -> Result<OwnedFd, Error> {
     openat(folder, c"..", FOLDER, Mode::empty()).map_err(failed(".."))
 }
 
-/// The names of the cgroups right below.
-fn below(folder: BorrowedFd<'_>) -> Result<Vec<CString>, Error> {
+/// The names of what is right below: cgroups are folders.
+pub(super) fn entries(folder: BorrowedFd<'_>, kind: FileType) -> Result<Vec<CString>, Error> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder).map_err(failed("list"))? {
         match entry {
-            Ok(entry) if entry.file_type() == FileType::Directory => {
-                let name = entry.file_name();
-                if !matches!(name.to_bytes(), b"." | b"..") {
-                    names.push(name.to_owned());
-                }
+            Ok(entry)
+                if entry.file_type() == kind && !matches!(entry.file_name().to_bytes(), b"." | b"..") =>
+            {
+                names.push(entry.file_name().to_owned());
             }
             Ok(_) => {}
             // It was removed.
