@@ -4,6 +4,7 @@
 //! * [`lower`]: what it asks for, in terms of the starter library.
 //! * [`seccomp`]: its filter.
 //! * [`resources`]: its limits and devices.
+//! * [`cgroups_path`]: the cgroup that has them.
 //! * [`hooks`]: programs of the host's that it names.
 //! * [`cli`], [`commands`]: the command line, and what each command does.
 //! * [`state`]: what is known of a container between two commands.
@@ -11,6 +12,7 @@
 //! * [`failure`], [`log`]: how it is told what went wrong.
 
 pub mod cgroups;
+pub mod cgroups_path;
 pub mod cli;
 pub mod commands;
 pub mod config;
