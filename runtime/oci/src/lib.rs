@@ -5,6 +5,7 @@
 //! * [`seccomp`]: its filter.
 //! * [`resources`]: its limits and devices.
 //! * [`cgroups_path`]: the cgroup that has them.
+//! * [`stats`]: what it uses.
 //! * [`hooks`]: programs of the host's that it names.
 //! * [`cli`], [`commands`]: the command line, and what each command does.
 //! * [`state`]: what is known of a container between two commands.
@@ -24,3 +25,4 @@ pub mod namespaces;
 pub mod resources;
 pub mod seccomp;
 pub mod state;
+pub mod stats;
