@@ -20,7 +20,7 @@ use rustix::{
 
 use crate::{
     plan::{CapMask, OomScoreAdj},
-    seccomp::Insn,
+    seccomp::{Flags, Insn},
 };
 
 /// A container.
@@ -293,6 +293,8 @@ pub struct Process {
     pub personality: Option<u32>,
     /// The seccomp program; empty means no filter.
     pub seccomp: Vec<Insn>,
+    /// How it is installed.
+    pub seccomp_flags: Flags,
     /// How many descriptors from 3 on stay open.
     pub kept: u32,
 }

@@ -63,8 +63,19 @@ fn numbers_and_sizes_are_those_of_the_headers() {
     ];
     let mut source = String::from("#include <stddef.h>\n");
     for header in [
-        "bpf", "sched", "mount", "dm-ioctl", "fs", "blkpg", "watchdog", "filter", "if_packet", "sched/types", "keyctl",
-        "ioprio", "seccomp",
+        "bpf",
+        "sched",
+        "mount",
+        "dm-ioctl",
+        "fs",
+        "blkpg",
+        "watchdog",
+        "filter",
+        "if_packet",
+        "sched/types",
+        "keyctl",
+        "ioprio",
+        "seccomp",
     ] {
         source += &format!("#include <linux/{header}.h>\n");
     }

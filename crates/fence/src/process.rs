@@ -55,9 +55,7 @@ pub fn schedule(how: Schedule) -> Result<(), Error> {
 pub fn io_priority(priority: u16) -> Result<(), Error> {
     const WHO_PROCESS: i32 = 1; // IOPRIO_WHO_PROCESS
     // SAFETY: the call takes three integers.
-    answer("ioprio_set", unsafe {
-        libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, 0, i32::from(priority))
-    })
+    answer("ioprio_set", unsafe { libc::syscall(libc::SYS_ioprio_set, WHO_PROCESS, 0, i32::from(priority)) })
 }
 
 /// What programs take this kernel for.

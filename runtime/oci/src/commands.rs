@@ -6,6 +6,7 @@ mod example;
 mod exec;
 mod features;
 mod foreground;
+mod resources;
 mod show;
 mod signal;
 mod start;
@@ -31,7 +32,8 @@ pub fn run(global: &Global, command: Command) -> Result<ExitCode> {
         Command::Ps { json, id, arguments } => return show::ps(root, &id, json, &arguments),
         Command::Pause(id) => signal::freeze(root, &id, true)?,
         Command::Resume(id) => signal::freeze(root, &id, false)?,
-        Command::Update { .. } | Command::Events { .. } => anyhow::bail!("not yet"),
+        Command::Update { resources, id } => resources::update(root, &resources, &id)?,
+        Command::Events { once, interval, id } => resources::events(root, &id, once, interval)?,
         Command::Spec { bundle } => example::write(bundle.as_deref())?,
         Command::Features => features::print()?,
         Command::Version => {

@@ -18,6 +18,7 @@ use std::{
 use coracle_fence::{
     clone::{Namespaces, spawn},
     exec::Program,
+    filter::Filter,
     signals,
 };
 use oci_spec::runtime::Hook;
@@ -207,7 +208,7 @@ fn program(hook: &Hook) -> Option<Program> {
     if argv.is_empty() {
         argv.push(path.clone());
     }
-    Some(Program::new(&[path], &argv, &texts(hook.env().as_ref())?, &[]))
+    Some(Program::new(&[path], &argv, &texts(hook.env().as_ref())?, Filter::default()))
 }
 
 /// Waits for the end of a process; whether it came in time.

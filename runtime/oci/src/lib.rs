@@ -9,10 +9,9 @@
 //! * [`hooks`]: programs of the host's that it names.
 //! * [`cli`], [`commands`]: the command line, and what each command does.
 //! * [`state`]: what is known of a container between two commands.
-//! * [`cgroups`], [`namespaces`]: where a container is.
+//! * [`namespaces`]: where a container is and this process is not.
 //! * [`failure`], [`log`]: how it is told what went wrong.
 
-pub mod cgroups;
 pub mod cgroups_path;
 pub mod cli;
 pub mod commands;

@@ -15,6 +15,8 @@ use std::{
 use coracle_runtime::bundle::{Access, Bundle, Device, IdMap, Kind, Process, Spread, Switch, User};
 use oci_spec::runtime::{Linux, LinuxDevice, LinuxDeviceType, Spec};
 
+use crate::seccomp;
+
 pub use mounts::options as mount_options;
 pub use process::{capabilities, capability, process};
 pub use spaces::user;
@@ -55,6 +57,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The filter that it describes is none.
+    #[error(transparent)]
+    Seccomp(seccomp::Error),
     /// The user namespace that it describes was not made.
     #[error("{property}")]
     UserNamespace {
@@ -89,7 +94,7 @@ fn texts(property: &str, paths: Option<&Vec<String>>) -> Result<Vec<CString>, Er
 
 /// A container from its configuration and the folder that its relative paths are below.
 ///
-/// Its seccomp program is left empty, and no descriptor beside the standard ones stays open.
+/// No descriptor beside the standard ones stays open.
 ///
 /// # Errors
 /// [`Error`].
@@ -145,9 +150,22 @@ pub fn bundle(spec: &Spec, folder: &Path) -> Result<Bundle, Error> {
         time_offsets: spaces::time_offsets(linux, &spaces)?,
         masked: texts("linux.maskedPaths", linux.masked_paths().as_ref())?,
         readonly: texts("linux.readonlyPaths", linux.readonly_paths().as_ref())?,
-        process: Process { personality, ..process::process(process)? },
+        process: filtered(Process { personality, ..process::process(process)? }, linux)?,
         spaces,
     })
+}
+
+/// A process with the container's seccomp filter.
+///
+/// # Errors
+/// [`Error::Seccomp`], and [`Error::Refused`] for a filter that notifies an agent.
+pub fn filtered(process: Process, linux: &Linux) -> Result<Process, Error> {
+    let Some(named) = linux.seccomp() else { return Ok(process) };
+    let filter = seccomp::lower(named).map_err(Error::Seccomp)?;
+    if filter.listener.is_some() {
+        return Err(refused("linux.seccomp.listenerPath", "no agent is notified"));
+    }
+    Ok(Process { seccomp: filter.program, seccomp_flags: filter.flags, ..process })
 }
 
 fn spread(linux: &Linux) -> Result<Option<Spread>, Error> {

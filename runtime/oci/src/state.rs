@@ -13,13 +13,14 @@ use std::{
     fs::{self, DirBuilder, File},
     io::{ErrorKind, Read, Write},
     os::{
-        fd::OwnedFd,
+        fd::{AsFd, OwnedFd},
         unix::fs::{DirBuilderExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
 };
 
-use oci_spec::runtime::Spec;
+use coracle_runtime::cgroup::{self, Cgroup};
+use oci_spec::runtime::{LinuxResources, Spec};
 use rustix::{
     fs::{FlockOperation, fcntl_lock},
     io::Errno,
@@ -27,7 +28,10 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, LONGEST};
+use crate::{
+    cgroups_path::Hierarchy,
+    config::{Config, LONGEST},
+};
 
 const STATE: &str = "state.json";
 const CONFIG: &str = "config.json";
@@ -76,6 +80,12 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
+    /// No cgroups are mounted.
+    #[error(transparent)]
+    Hierarchy(crate::cgroups_path::Error),
+    /// The container's cgroup did not obey.
+    #[error("cgroup of the container")]
+    Cgroup(#[source] coracle_runtime::Error),
     /// The kept configuration is none.
     #[error("kept configuration")]
     Config(#[source] crate::config::Error),
@@ -114,8 +124,11 @@ pub struct Record {
     pub process: Option<Identity>,
     /// The bundle's folder.
     pub bundle: PathBuf,
-    /// Its cgroup's folder.
-    pub cgroup: PathBuf,
+    /// Its cgroup's path below the root of the mount; empty until it is known.
+    pub cgroup: String,
+    /// Its resources, where `update` has changed them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<LinuxResources>,
     /// When it was made, RFC 3339.
     pub created: String,
 }
@@ -245,7 +258,8 @@ impl Container {
             Err(error) if error.kind() == ErrorKind::NotFound => Record {
                 process: None,
                 bundle: PathBuf::new(),
-                cgroup: PathBuf::new(),
+                cgroup: String::new(),
+                resources: None,
                 created: String::new(),
             },
             Err(source) => return Err(Error::File { operation: "read", path: file, source }),
@@ -301,6 +315,23 @@ impl Container {
         written.map_err(|source| Error::File { operation: "write", path, source })
     }
 
+    /// Its cgroup, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Hierarchy`] and [`Error::Cgroup`].
+    pub fn cgroup(&self) -> Result<Option<Cgroup>, Error> {
+        if self.record.cgroup.is_empty() {
+            return Ok(None);
+        }
+        let hierarchy = Hierarchy::open().map_err(Error::Hierarchy)?;
+        let path = cgroup::Path::new(&self.record.cgroup).map_err(Error::Cgroup)?;
+        match Cgroup::open_at(hierarchy.root.as_fd(), &path) {
+            Ok(cgroup) => Ok(Some(cgroup)),
+            Err(coracle_runtime::Error::Cgroup { source: Errno::NOENT, .. }) => Ok(None),
+            Err(error) => Err(Error::Cgroup(error)),
+        }
+    }
+
     /// Its first process, if it is alive.
     #[must_use]
     pub fn process(&self) -> Option<OwnedFd> {
@@ -315,7 +346,9 @@ impl Container {
             Status::Stopped
         } else if self.path.join(GATE).exists() {
             Status::Created
-        } else if fs::read_to_string(self.record.cgroup.join("cgroup.freeze")).is_ok_and(|text| text == "1\n")
+        } else if self
+            .cgroup()
+            .is_ok_and(|cgroup| cgroup.is_some_and(|cgroup| cgroup.is_frozen() == Ok(true)))
         {
             Status::Paused
         } else {

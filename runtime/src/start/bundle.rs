@@ -25,6 +25,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use coracle_fence::{
     clone::{Child, Namespaces, spawn, spawn_sibling, unshare},
     exec::Step,
+    filter,
     mounts::{Attributes, Propagation, Reach, change},
     process, signals,
 };
@@ -327,6 +328,9 @@ fn settle(actor: &Actor, doors: Doors<'_>, line: &Childs) -> Result<Option<Owned
         if doors.shows_console {
             terminal::show(root.as_fd(), terminal.as_fd(), actor.owner).at(Stage::Terminal)?;
         }
+    }
+    if !actor.early.is_empty() {
+        filter::install(&actor.early, wanted.seccomp_flags).at(Stage::Seccomp)?;
     }
     actor.rights.take()?;
     child::enter(root.as_fd(), &wanted.cwd).at(Stage::WorkingDirectory)?;

@@ -169,12 +169,17 @@ fn rights(plan: &Plan) -> Rights {
     }
 }
 
-pub(super) fn program(argv: &[CString], env: &[CString], seccomp: &[Insn], flags: Flags) -> Result<Program, Error> {
+pub(super) fn program(
+    argv: &[CString],
+    env: &[CString],
+    seccomp: &[Insn],
+    flags: Flags,
+) -> Result<Program, Error> {
     let filter = Filter { program: seccomp.iter().map(instruction).collect(), flags };
     Ok(Program::new(&candidates(argv, env)?, argv, env, filter))
 }
 
-fn instruction(insn: &Insn) -> libc::sock_filter {
+pub(super) fn instruction(insn: &Insn) -> libc::sock_filter {
     libc::sock_filter { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k }
 }
 

@@ -17,6 +17,7 @@ use anyhow::{Context, Result, bail};
 use coracle_fence::process;
 use coracle_runtime::{
     bundle::{Switch, User},
+    cgroup::Cgroup,
     start::bundle::{Doors, Ready, Word, create as begin},
 };
 use oci_spec::runtime::Spec;
@@ -30,12 +31,13 @@ use super::{
     start::{self, spaces_of},
 };
 use crate::{
-    cgroups,
+    cgroups_path::Hierarchy,
     cli::{Create, Global},
     config::{Config, LONGEST},
     failure,
     hooks::{self, Place},
     log, lower,
+    resources::{self, apply},
     state::{Container, GATE, Id, Identity, Record, Status},
 };
 
@@ -107,16 +109,24 @@ impl Made {
         if !matches!(bundle.spaces.user, User::Host) {
             set_child_subreaper(Some(rustix::process::getpid()))?;
         }
-        let named = spec.linux().as_ref().and_then(|linux| linux.cgroups_path().as_deref());
-        let cgroup = cgroups::folder(named, id.as_str()).context("cgroup")?;
+        let linux = spec.linux().as_ref();
+        let named = linux.and_then(|linux| linux.cgroups_path().as_deref()).map(Path::to_str);
+        let named = named.map(|path| path.context("linux.cgroupsPath is not UTF-8")).transpose()?;
+        let hierarchy = Hierarchy::open()?;
+        let path = hierarchy.place(named, id.as_str())?;
+        let asked = linux.and_then(|linux| linux.resources().clone()).unwrap_or_default();
+        let resources = resources::lower(&asked)?;
         let created = humantime::format_rfc3339_nanos(SystemTime::now()).to_string();
-        let record = Record { process: None, bundle: folder, cgroup, created };
+        let cgroup = path.as_str().to_owned();
+        let record = Record { process: None, bundle: folder, cgroup, resources: None, created };
         let ready = Ready::new(bundle)?;
         if !how.no_new_keyring {
             keyring(id.as_str())?;
         }
         let container = Container::make(&global.root, id, record, &bytes)?;
-        match fill(container, &spec, ready, console, gate) {
+        // Nobody knows a container before its state is written, and then whatever is left of it is found.
+        let make = || apply::create(hierarchy.root.as_fd(), &path, &resources);
+        match fill(container, &spec, ready, make, console, gate) {
             Ok((container, pid, terminal)) => Ok(Self { container, spec, pid, gate, terminal }),
             Err((container, error)) => {
                 // The first error is the one to report; what stays is found by `delete --force`.
@@ -195,10 +205,11 @@ fn fill(
     mut container: Container,
     spec: &Spec,
     ready: Ready,
+    cgroup: impl FnOnce() -> Result<Cgroup, resources::Error>,
     console: Option<Console>,
     gate: bool,
 ) -> Result<Filled, (Box<Container>, anyhow::Error)> {
-    match try_fill(&mut container, spec, &ready, console, gate) {
+    match try_fill(&mut container, spec, &ready, cgroup, console, gate) {
         Ok((pid, terminal)) => Ok((container, pid, terminal)),
         Err(error) => Err((Box::new(container), error)),
     }
@@ -208,12 +219,12 @@ fn try_fill(
     container: &mut Container,
     spec: &Spec,
     ready: &Ready,
+    cgroup: impl FnOnce() -> Result<Cgroup, resources::Error>,
     console: Option<Console>,
     gate: bool,
 ) -> Result<(Pid, Option<OwnedFd>)> {
     let listener = if gate { Some(listen(container.path())?) } else { None };
-    let folder = &container.record.cgroup;
-    let cgroup = cgroups::make(folder).with_context(|| format!("cgroup {}", folder.display()))?;
+    let cgroup = cgroup()?;
     let named = spec.hooks().as_ref();
     let waits = named.is_some_and(|hooks| {
         let early = [hooks.prestart(), hooks.create_runtime(), hooks.create_container()];

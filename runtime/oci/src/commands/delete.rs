@@ -6,7 +6,6 @@ use anyhow::{Context, Result, bail};
 use oci_spec::runtime::Spec;
 
 use crate::{
-    cgroups,
     hooks::{self, Place},
     state::{self, Container, Status},
 };
@@ -35,9 +34,8 @@ pub fn delete(root: &Path, id: &str, force: bool) -> Result<()> {
 
 /// Kills all that is left of it, removes its cgroup and its state, and tells the hooks.
 pub fn remove(container: Container, spec: &Spec) -> Result<()> {
-    let folder = &container.record.cgroup;
-    if !folder.as_os_str().is_empty() {
-        cgroups::remove(folder).with_context(|| format!("remove cgroup {}", folder.display()))?;
+    if let Some(cgroup) = container.cgroup()? {
+        cgroup.kill().and_then(|()| cgroup.remove_all()).context("cgroup of the container")?;
     }
     let state = container.show(spec, Status::Stopped);
     container.remove()?;

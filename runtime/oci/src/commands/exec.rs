@@ -47,6 +47,9 @@ fn begin(global: &Global, how: &Exec, id: &str) -> Result<(Pid, Option<OwnedFd>)
     let spec = container.config()?.spec;
     let named = named(how, &spec)?;
     let mut process = lower::process(&named)?;
+    if let Some(linux) = spec.linux() {
+        process = lower::filtered(process, linux)?;
+    }
     process.kept = how.preserve_fds;
     for name in &how.caps {
         let added = lower::capability(name)?;
@@ -57,7 +60,7 @@ fn begin(global: &Global, how: &Exec, id: &str) -> Result<(Pid, Option<OwnedFd>)
     let console = create::console(process.terminal.is_some(), how.console_socket.as_deref(), !how.detach)?;
     let ids = ids(&spec)?;
     let actor = Actor::new(process, ids.as_ref())?;
-    let cgroup = File::open(&container.record.cgroup).context("the container's cgroup")?;
+    let cgroup = container.cgroup()?.context("the container's cgroup is gone")?;
     let pid =
         Pid::from_raw(container.record.process.map_or(0, |process| process.pid)).context("process id")?;
     let doors = Doors { console: console.as_ref().map(|console| console.socket.as_fd()), ..Doors::default() };

@@ -6,10 +6,7 @@ use anyhow::{Context, Result, ensure};
 use oci_spec::runtime::Spec;
 use serde_json::{Value, json};
 
-use crate::{
-    cgroups,
-    state::{self, Container},
-};
+use crate::state::{self, Container};
 
 /// Prints a container's state.
 pub fn state(root: &Path, id: &str) -> Result<()> {
@@ -65,8 +62,9 @@ pub fn list(root: &Path, json: bool, quiet: bool) -> Result<()> {
 pub fn ps(root: &Path, id: &str, json: bool, arguments: &[String]) -> Result<ExitCode> {
     ensure!(arguments.is_empty(), "ps: there is no ps to hand arguments to; use --format json and the ids");
     let container = Container::open(root, id)?;
-    let processes = cgroups::processes(&container.record.cgroup).context("processes of the cgroup")?;
+    let cgroup = container.cgroup()?.context("the container's cgroup is gone")?;
     drop(container);
+    let processes: Vec<_> = cgroup.processes()?.into_iter().map(|pid| pid.as_raw_nonzero().get()).collect();
     if json {
         println!("{}", json!(processes));
         return Ok(ExitCode::SUCCESS);

@@ -6,6 +6,7 @@ use coracle_fence::process::Schedule;
 use coracle_runtime::{
     bundle::{Capabilities, Process, Size},
     plan::{CapMask, OomScoreAdj},
+    seccomp::Flags,
 };
 use oci_spec::runtime::{
     Capabilities as Set, Capability, IOPriorityClass, LinuxCapabilities, LinuxIOPriority, LinuxPersonality,
@@ -68,6 +69,7 @@ pub fn process(named: &Named) -> Result<Process, Error> {
         processors: processors(named)?,
         personality: None,
         seccomp: Vec::new(),
+        seccomp_flags: Flags::NONE,
         kept: 0,
     })
 }

@@ -59,7 +59,8 @@ fn limits_ids_and_preferences_are_as_described() {
 #[test]
 fn processor_and_disk_time_and_personality_are_as_described() {
     // Nice value and policy, as proc_pid_stat(5) has them.
-    let script = "cut -d' ' -f19,41 /proc/self/stat; ionice -p $$; taskset -p $$ | grep -o '[0-9a-f]*$'; uname -m";
+    let script =
+        "cut -d' ' -f19,41 /proc/self/stat; ionice -p $$; taskset -p $$ | grep -o '[0-9a-f]*$'; uname -m";
     let bundle = Bundle::script(script);
     bundle.edit(|config| {
         config["process"]["scheduler"] = json!({"policy": "SCHED_BATCH", "nice": 7});
@@ -106,7 +107,8 @@ fn a_new_session_keyring_hides_the_callers() {
         let bundle = Bundle::new(&[]);
         bundle.edit(|config| {
             config["linux"]["maskedPaths"] = json!([]);
-            config["process"]["args"] = json!(["sh", "-c", format!("grep -c _ses.{} /proc/keys", bundle.id())]);
+            config["process"]["args"] =
+                json!(["sh", "-c", format!("grep -c _ses.{} /proc/keys", bundle.id())]);
         });
         assert_eq!(bundle.say(&[words, &[bundle.id()]].concat()).out, seen);
     }

@@ -16,7 +16,11 @@ use crate::{
     Error,
     bundle::{Bundle, IdMap, Ids, Process, Spaces, User},
     plan::{CapMask, OomScoreAdj},
-    start::{prepared::program, rights::Rights, tree::Owner},
+    start::{
+        prepared::{instruction, program},
+        rights::Rights,
+        tree::Owner,
+    },
     userns,
 };
 
@@ -74,6 +78,8 @@ pub struct Actor {
     pub(super) oom_score_adj: Option<CString>,
     pub(super) rights: Rights,
     pub(super) program: Program,
+    /// The seccomp program that is installed before privileges are dropped; empty means none.
+    pub(super) early: Vec<libc::sock_filter>,
 }
 
 impl Actor {
@@ -92,13 +98,20 @@ impl Actor {
                 (outside(users, 0)?, outside(groups, 0)?, outside(users, process.uid)?)
             }
         };
+        // Without the promise that privileges are never gained a filter takes a privilege, so it comes before they are dropped;
+        // with it, it comes last, and need not allow what is done before.
+        let (early, late) = match process.no_new_privs {
+            true => (&[][..], &process.seccomp[..]),
+            false => (&process.seccomp[..], &[][..]),
+        };
         let text = |adjustment: OomScoreAdj| CString::new(adjustment.get().to_string());
         Ok(Self {
             owner: Owner { uid: Uid::from_raw(uid), gid: Gid::from_raw(gid) },
             user: Uid::from_raw(user),
             oom_score_adj: process.oom_score_adj.map(text).transpose().map_err(|_| Error::Nul)?,
             rights: rights(&process),
-            program: program(&process.argv, &process.env, &process.seccomp)?,
+            program: program(&process.argv, &process.env, late, process.seccomp_flags)?,
+            early: early.iter().map(instruction).collect(),
             process,
         })
     }
