@@ -146,7 +146,7 @@ impl Floor {
         let (_reader, report) = pipe_with(PipeFlags::CLOEXEC).unwrap();
         let mut report = Some(report);
         let child = spawn(own, Some(cgroup.as_fd()), || match (report.take(), self.mounts()) {
-            (Some(report), Ok(())) => self.program.run(report, |_, _| [0; 8]),
+            (Some(report), Ok(())) => self.program.run(report, 0, |_, _| [0; 8]),
             _ => 1,
         });
         child.unwrap().pidfd

@@ -277,9 +277,10 @@ fn log_format(text: &str) -> Result<LogFormat, Error> {
 
 fn command(name: &str, parser: &mut Parser) -> Result<Command, Error> {
     match name {
-        "create" => Ok(match create(parser)? {
-            Made { create, id, .. } => Command::Create(create, id),
-        }),
+        "create" => {
+            let Made { create, id, .. } = create(parser)?;
+            Ok(Command::Create(create, id))
+        }
         "run" => {
             let Made { create, detach, keep, id } = create(parser)?;
             Ok(Command::Run { create, detach, keep, id })

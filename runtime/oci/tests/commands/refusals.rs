@@ -4,9 +4,12 @@ use serde_json::{Value, json};
 
 use crate::harness::Bundle;
 
+/// What it is, how a configuration is changed for it, and what the error names.
+type Case = (&'static str, fn(&mut Value), &'static str);
+
 #[test]
 fn what_cannot_be_honoured_is_named() {
-    let cases: &[(&str, fn(&mut Value), &str)] = &[
+    let cases: &[Case] = &[
         (
             "no process",
             |config| drop(config.as_object_mut().unwrap().remove("process")),
