@@ -41,7 +41,7 @@ said logs "$(podman logs w | tr '\n' ' ')" 'begun bye '
 podman rm w > rm.log
 said terminal "$(podman run --rm -t --network none localhost/busybox tty | tr -d '\r')" /dev/pts/0
 podman run --rm --network none localhost/busybox nowhere 2> nowhere.log && exit 1 || said code $? 127
-podman run --rm --network none localhost/busybox /tmp 2> forbidden.log && exit 1 || said code $? 126
+podman run --rm --network none localhost/busybox /bin 2> forbidden.log && exit 1 || said code $? 126
 podman run --rm --network none --uidmap 0:100000:1000 --gidmap 0:100000:1000 localhost/busybox cat /proc/self/uid_map | tr -s ' ' > map.log
 said map "$(cat map.log)" ' 0 100000 1000'
 said left "$(podman ps -aq)" ''
