@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use coracle_trust::Fault;
-use coracle_trust::transport::{self, BadServer, Http, Redirects, client};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, Response};
+use coracle_trust::transport::{self, BadServer, Http, Redirects, client, retry_after};
+use reqwest::Client;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -74,7 +74,8 @@ impl Web {
                 left = left.saturating_sub(chunk.len());
                 body.push(chunk);
             }
-            Ok((Posted { status: response.status().as_u16(), retry_after: retry_after(&response) }, body))
+            let retry_after = retry_after(response.headers()).map(|time| time.as_secs());
+            Ok((Posted { status: response.status().as_u16(), retry_after }, body))
         };
         timeout(POST, asked).await.map_err(|_| slow(POST))?
     }
@@ -104,7 +105,7 @@ impl Web {
 }
 
 /// How every server is reached.
-fn reach<'a>(options: &'a Options, names: &Arc<Names>) -> transport::Options<'a> {
+pub(crate) fn reach<'a>(options: &'a Options, names: &Arc<Names>) -> transport::Options<'a> {
     transport::Options {
         resolver: Some(names.clone()),
         authorities: &options.authorities,
@@ -125,11 +126,6 @@ fn headers(pairs: Vec<(String, String)>) -> Result<HeaderMap, Wrong> {
         headers.append(name, value);
     }
     Ok(headers)
-}
-
-/// In seconds; the other form, a date, is for people with a clock that is right.
-fn retry_after(response: &Response) -> Option<u64> {
-    response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()
 }
 
 fn slow(within: Duration) -> Wrong {

@@ -16,7 +16,7 @@ pub use body::{Body, Chunks, collect};
 pub use client::{BadServer, Options, Redirects, Resolve, client};
 pub use fault::Fault;
 pub use file::Folder;
-pub use http::Http;
+pub use http::{ANSWER, Http, retry_after};
 pub use path::Path;
 pub use tag::{Answer, Tag};
 

@@ -6,14 +6,14 @@ use std::{ops::Range, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use reqwest::header::{CONTENT_RANGE, ETAG, HeaderName, IF_NONE_MATCH, RANGE, RETRY_AFTER};
+use reqwest::header::{CONTENT_RANGE, ETAG, HeaderMap, HeaderName, IF_NONE_MATCH, RANGE, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 
 use super::client::{BadServer, Options, Redirects, client};
 use super::{Answer, Body, Chunks, Fault, Path, Tag, Transport};
 
-/// The longest wait for the first line of an answer.
-const ANSWER: Duration = Duration::from_secs(20);
+/// The longest wait for the head of an answer.
+pub const ANSWER: Duration = Duration::from_secs(20);
 
 /// A repository on an HTTP server.
 #[derive(Debug, Clone)]
@@ -52,9 +52,10 @@ impl Http {
             StatusCode::NOT_MODIFIED if is_conditional => Ok(response),
             // Object stores forbid what they do not have to those who may not list it.
             StatusCode::NOT_FOUND | StatusCode::FORBIDDEN | StatusCode::GONE => Err(Fault::Missing),
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                Err(Fault::Busy { status: response.status().as_u16(), retry_after: retry_after(&response) })
-            }
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Err(Fault::Busy {
+                status: response.status().as_u16(),
+                retry_after: retry_after(response.headers()),
+            }),
             other => Err(Fault::Status { status: other.as_u16() }),
         }
     }
@@ -109,8 +110,8 @@ fn unreachable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Fa
     Fault::Unreachable { source: error.into() }
 }
 
-/// In seconds; the other form, a date, is for people with a clock that is right.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+/// When a server wants to be asked again: in seconds; the other form, a date, is for people with a clock that is right.
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
