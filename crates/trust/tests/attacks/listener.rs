@@ -7,11 +7,19 @@ use std::thread;
 
 use rustls::pki_types::PrivateKeyDer;
 
-/// What a server is asked: the path, and if there is one the range, and the tag of what it may be.
+/// What a server is asked.
 pub struct Asked {
     pub path: String,
-    pub range: Option<String>,
-    pub unless: Option<String>,
+    /// The lines of its head, without the last, which is empty.
+    pub head: Vec<String>,
+}
+
+impl Asked {
+    /// What a header says.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut fields = self.head.iter().filter_map(|line| line.split_once(": "));
+        fields.find_map(|(field, value)| field.eq_ignore_ascii_case(name).then_some(value))
+    }
 }
 
 /// Answers every request on a port of its own, in the background; gives the port.
@@ -35,7 +43,7 @@ pub fn listen(talk: impl Fn(std::net::TcpStream) + Send + Sync + 'static) -> u16
 /// One request and its answer; then the connection ends.
 fn talk(stream: impl Read + Write, answer: &dyn Fn(&Asked) -> Vec<u8>) {
     let mut stream = BufReader::new(stream);
-    let mut lines = Vec::new();
+    let mut head = Vec::new();
     loop {
         let mut line = String::new();
         if stream.read_line(&mut line).unwrap_or(0) == 0 {
@@ -44,13 +52,11 @@ fn talk(stream: impl Read + Write, answer: &dyn Fn(&Asked) -> Vec<u8>) {
         if line.trim().is_empty() {
             break;
         }
-        lines.push(line.trim().to_owned());
+        head.push(line.trim().to_owned());
     }
-    let path = lines[0].split(' ').nth(1).unwrap().to_owned();
-    let header = |name| lines.iter().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
-    let (range, unless) = (header("range: "), header("if-none-match: "));
+    let path = head[0].split(' ').nth(1).unwrap().to_owned();
     // The client may be gone by then.
-    let _ = stream.get_mut().write_all(&answer(&Asked { path, range, unless }));
+    let _ = stream.get_mut().write_all(&answer(&Asked { path, head }));
     let _ = stream.get_mut().flush();
 }
 
