@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`wire`] | what the two say to each other, byte by byte |
 //! | [`remote`] | asking: the agent's half |
+//! | [`direct`] | asking without another process in between |
 //! | [`serve`](mod@serve) | taking requests: the half that faces the network |
 //! | [`names`] | from names to addresses, by the name servers of the network process |
 //! | [`time`] | what time it is, by NTP |
@@ -18,6 +19,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+pub mod direct;
 pub mod error;
 mod frame;
 mod http;
@@ -28,6 +30,7 @@ mod text;
 pub mod time;
 pub mod wire;
 
+pub use direct::Direct;
 pub use error::Error;
 pub use remote::{Remote, Repository};
 pub use serve::{Options, serve};

@@ -15,6 +15,7 @@ mod server;
 
 mod agent;
 mod datagrams;
+mod direct;
 mod half;
 mod name_servers;
 mod patience;
