@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 /// `sha256:` or `sha512:`, and the hash in lower-case hex.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -19,6 +20,13 @@ pub enum Digest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a digest is sha256: and 64, or sha512: and 128 lower-case hex digits")]
 pub struct BadDigest;
+
+impl Digest {
+    /// The digest of a document that nobody has named.
+    pub fn sha256(bytes: &[u8]) -> Self {
+        Self::Sha256(Sha256::digest(bytes).into())
+    }
+}
 
 impl FromStr for Digest {
     type Err = BadDigest;
@@ -85,6 +93,11 @@ mod tests {
     use super::*;
 
     const ABC: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn known_ones() {
+        assert_eq!(Digest::sha256(b"abc").to_string(), ABC);
+    }
 
     #[test]
     fn what_is_none() {

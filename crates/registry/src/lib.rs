@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`reference`] | where an image is, in words |
 //! | [`digest`] | what bytes are called |
+//! | [`document`], [`media`], [`platform`] | indexes and manifests, and which of them is for this machine |
+//! | [`limits`] | how much it may cost |
 
 #![cfg_attr(
     not(test),
@@ -11,7 +13,15 @@
 )]
 
 pub mod digest;
+pub mod document;
+pub mod limits;
+pub mod media;
+pub mod platform;
 pub mod reference;
 
 pub use digest::Digest;
+pub use document::{Descriptor, Document, Manifest};
+pub use limits::Limits;
+pub use media::MediaType;
+pub use platform::Platform;
 pub use reference::{Host, Reference, Repository};
