@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha512};
 
 /// `sha256:` or `sha512:`, and the hash in lower-case hex.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -21,10 +21,47 @@ pub enum Digest {
 #[error("a digest is sha256: and 64, or sha512: and 128 lower-case hex digits")]
 pub struct BadDigest;
 
+/// Bytes on their way into a digest.
+#[derive(Clone)]
+pub(crate) enum Hasher {
+    Sha256(Sha256),
+    Sha512(Sha512),
+}
+
 impl Digest {
-    /// The digest of a document that nobody has named.
+    /// The digest of other bytes, of the same kind.
+    pub(crate) fn of(&self, bytes: &[u8]) -> Self {
+        let mut hasher = self.hasher();
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
+    /// The usual digest of some bytes.
     pub fn sha256(bytes: &[u8]) -> Self {
         Self::Sha256(Sha256::digest(bytes).into())
+    }
+
+    pub(crate) fn hasher(&self) -> Hasher {
+        match self {
+            Self::Sha256(_) => Hasher::Sha256(Sha256::new()),
+            Self::Sha512(_) => Hasher::Sha512(Sha512::new()),
+        }
+    }
+}
+
+impl Hasher {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hash) => hash.update(bytes),
+            Self::Sha512(hash) => hash.update(bytes),
+        }
+    }
+
+    pub(crate) fn finish(self) -> Digest {
+        match self {
+            Self::Sha256(hash) => Digest::Sha256(hash.finalize().into()),
+            Self::Sha512(hash) => Digest::Sha512(hash.finalize().into()),
+        }
     }
 }
 
@@ -97,6 +134,8 @@ mod tests {
     #[test]
     fn known_ones() {
         assert_eq!(Digest::sha256(b"abc").to_string(), ABC);
+        let empty = format!("sha512:{}", "0".repeat(128)).parse::<Digest>().unwrap().of(b"");
+        assert!(empty.to_string().starts_with("sha512:cf83e1357eefb8bdf1542850d66d8007"));
     }
 
     #[test]

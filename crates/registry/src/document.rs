@@ -198,7 +198,7 @@ fn part(
 }
 
 /// What others say is shown, but not at any length.
-fn brief(text: &str) -> String {
+pub(crate) fn brief(text: &str) -> String {
     text.chars().take(128).collect()
 }
 

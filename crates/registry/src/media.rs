@@ -49,6 +49,10 @@ const SCHEMA_1: &[&str] = &[
     "application/vnd.docker.distribution.manifest.v1+prettyjws",
 ];
 
+/// What a request for a document takes: every index and manifest of the table.
+pub(crate) const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+     application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json";
+
 const fn known(name: &'static str, kind: Kind) -> MediaType {
     MediaType { name, kind }
 }
@@ -62,6 +66,11 @@ impl MediaType {
     /// What it is called.
     pub fn as_str(&self) -> &'static str {
         self.name
+    }
+
+    /// What a `Content-Type` says, without its parameters.
+    pub(crate) fn essence(header: &str) -> &str {
+        header.split(';').next().unwrap_or_default().trim()
     }
 }
 
@@ -94,9 +103,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_asked_for_is_every_index_and_manifest() {
+        let documents = KNOWN.iter().filter(|known| matches!(known.kind, Kind::Index | Kind::Manifest));
+        let names: Vec<_> = documents.map(|known| known.name).collect();
+        assert_eq!(ACCEPT.split(", ").collect::<Vec<_>>(), names);
+    }
+
+    #[test]
     fn names() {
         for known in KNOWN {
             assert_eq!(MediaType::new(known.name), Some(*known));
+            assert_eq!(MediaType::essence(&format!("{known} ; charset=utf-8")), known.name);
             assert!(!is_schema_1(known.name));
         }
         for name in ["", "application/json", "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"] {

@@ -15,8 +15,10 @@ use crate::digest::Digest;
 const DOCKER: &str = "docker.io";
 /// … another name of it, from older days …
 const DOCKER_INDEX: &str = "index.docker.io";
-/// … and where its folder of names without one is.
+/// … where its folder of names without one is …
 const LIBRARY: &str = "library/";
+/// … and where it really is.
+const DOCKER_SERVER: &str = "registry-1.docker.io";
 /// The tag of names without tag and digest.
 const LATEST: &str = "latest";
 /// The longest repository, and the longest registry.
@@ -130,6 +132,11 @@ impl Host {
     /// Its text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Where it answers.
+    pub(crate) fn server(&self) -> &str {
+        if self.0 == DOCKER { DOCKER_SERVER } else { &self.0 }
     }
 
     /// Whether it is this machine.
