@@ -1,6 +1,6 @@
 //! Images from registries (OCI distribution specification 1.1): found, fetched and verified as they come.
 //!
-//! [`Client::resolve`] finds the manifest for a [`Reference`], and [`Client::blob`] gives what it is made of.
+//! [`Client::resolve`] finds the manifest for a [`Reference`]; [`Client::pull`] puts what it is made of into the caller's [`Store`].
 //! Nothing is believed but what a digest stands for.
 //!
 //! | module | what it knows |
@@ -13,6 +13,7 @@
 //! | [`client`] | from a reference to a manifest |
 //! | [`document`], [`media`], [`platform`] | indexes and manifests, and which of them is for this machine |
 //! | [`blob`] | a layer as it comes |
+//! | [`pull`] | a whole image |
 //! | [`limits`], [`error`] | how much it may cost, and why there is none |
 
 #![cfg_attr(
@@ -31,6 +32,7 @@ pub mod limits;
 pub mod login;
 pub mod media;
 pub mod platform;
+pub mod pull;
 pub mod reference;
 pub mod registries;
 mod secret;
@@ -47,6 +49,7 @@ pub use limits::Limits;
 pub use login::Login;
 pub use media::MediaType;
 pub use platform::Platform;
+pub use pull::{Incoming, Store};
 pub use reference::{Host, Reference, Repository};
 pub use registries::{Registries, Registry};
 pub use secret::Secret;
