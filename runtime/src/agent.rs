@@ -1,36 +1,56 @@
-//! Handing a descriptor to an agent, as a seccomp filter's listener is handed over.
+//! Handing a descriptor over, as that of a terminal or of a seccomp filter's listener.
 
-use std::{io::IoSlice, mem::MaybeUninit, os::fd::BorrowedFd};
+use std::{
+    io::{IoSlice, IoSliceMut},
+    mem::MaybeUninit,
+    os::fd::{BorrowedFd, OwnedFd},
+};
 
 use rustix::{
     io::{Errno, retry_on_intr},
-    net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
+    net::{
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+        SendFlags, recvmsg, sendmsg,
+    },
 };
 
-use crate::Error;
-
-/// Sends all of `bytes` over a connected stream socket, and the descriptor with the first of them.
+/// Sends all of `bytes` over a connected socket, and the descriptor with the first of them.
 ///
 /// # Errors
 /// The kernel's answer; `EINVAL` if there are no bytes, as a descriptor travels with one.
-pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: BorrowedFd<'_>) -> Result<(), Error> {
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: BorrowedFd<'_>) -> Result<(), Errno> {
     if bytes.is_empty() {
-        return Err(Error::Agent(Errno::INVAL));
+        return Err(Errno::INVAL);
     }
     let descriptors = [descriptor];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut rights = SendAncillaryBuffer::new(&mut space);
     if !rights.push(SendAncillaryMessage::ScmRights(&descriptors)) {
-        return Err(Error::Agent(Errno::NOBUFS));
+        return Err(Errno::NOBUFS);
     }
     let mut sent = 0;
     while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
         let message = [IoSlice::new(rest)];
-        sent += retry_on_intr(|| sendmsg(socket, &message, &mut rights, SendFlags::NOSIGNAL))
-            .map_err(Error::Agent)?;
+        sent += retry_on_intr(|| sendmsg(socket, &message, &mut rights, SendFlags::NOSIGNAL))?;
         rights.clear();
     }
     Ok(())
+}
+
+/// Takes what one message brings: how many bytes, and a descriptor if one is with them.
+///
+/// # Errors
+/// The kernel's answer.
+pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> Result<(usize, Option<OwnedFd>), Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut rights = RecvAncillaryBuffer::new(&mut space);
+    let mut message = [IoSliceMut::new(bytes)];
+    let got = retry_on_intr(|| recvmsg(socket, &mut message, &mut rights, RecvFlags::CMSG_CLOEXEC))?;
+    let mut descriptors = rights.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    Ok((got.bytes, descriptors.next()))
 }
 
 #[cfg(test)]

@@ -295,6 +295,8 @@ pub struct Process {
     pub seccomp: Vec<Insn>,
     /// How it is installed.
     pub seccomp_flags: Flags,
+    /// Whether it leaves some calls to an agent.
+    pub notifies: bool,
     /// How many descriptors from 3 on stay open.
     pub kept: u32,
 }

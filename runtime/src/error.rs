@@ -143,9 +143,6 @@ pub enum Error {
         #[source]
         source: Errno,
     },
-    /// An agent was not handed its descriptor.
-    #[error("hand a descriptor to an agent")]
-    Agent(#[source] Errno),
     /// A cgroup's path names none, or leads elsewhere than down.
     #[error("cgroup path {path:?} is not 1 to 64 names of at most 255 bytes other than . and ..")]
     CgroupPath {

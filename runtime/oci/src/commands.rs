@@ -6,6 +6,7 @@ mod example;
 mod exec;
 mod features;
 mod foreground;
+mod notify;
 mod resources;
 mod show;
 mod signal;

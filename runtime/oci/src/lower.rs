@@ -158,14 +158,12 @@ pub fn bundle(spec: &Spec, folder: &Path) -> Result<Bundle, Error> {
 /// A process with the container's seccomp filter.
 ///
 /// # Errors
-/// [`Error::Seccomp`], and [`Error::Refused`] for a filter that notifies an agent.
+/// [`Error::Seccomp`].
 pub fn filtered(process: Process, linux: &Linux) -> Result<Process, Error> {
     let Some(named) = linux.seccomp() else { return Ok(process) };
     let filter = seccomp::lower(named).map_err(Error::Seccomp)?;
-    if filter.listener.is_some() {
-        return Err(refused("linux.seccomp.listenerPath", "no agent is notified"));
-    }
-    Ok(Process { seccomp: filter.program, seccomp_flags: filter.flags, ..process })
+    let notifies = filter.listener.is_some();
+    Ok(Process { seccomp: filter.program, seccomp_flags: filter.flags, notifies, ..process })
 }
 
 fn spread(linux: &Linux) -> Result<Option<Spread>, Error> {

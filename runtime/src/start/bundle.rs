@@ -329,7 +329,10 @@ fn settle(actor: &Actor, doors: Doors<'_>, line: &Childs) -> Result<Option<Owned
             terminal::show(root.as_fd(), terminal.as_fd(), actor.owner).at(Stage::Terminal)?;
         }
     }
-    if !actor.early.is_empty() {
+    if wanted.notifies {
+        let listener = filter::listen(&actor.early, wanted.seccomp_flags).at(Stage::Seccomp)?;
+        line.listener(listener.as_fd())?;
+    } else if !actor.early.is_empty() {
         filter::install(&actor.early, wanted.seccomp_flags).at(Stage::Seccomp)?;
     }
     actor.rights.take()?;

@@ -27,7 +27,7 @@ use rustix::{
 };
 
 use super::{
-    foreground,
+    foreground, notify,
     start::{self, spaces_of},
 };
 use crate::{
@@ -250,6 +250,11 @@ fn try_fill(
                 let state = container.show(spec, Status::Creating);
                 run_hooks(named, &state, pid)?;
                 line.go_on()?;
+            }
+            Word::Listener(listener) => {
+                note(container, pid)?;
+                let state = container.show(spec, Status::Creating);
+                notify::agent(spec, &state, pid, &listener)?;
             }
             Word::Created => break,
             Word::Failed(failure) => return Err(failure::describe(failure, spec)),

@@ -17,7 +17,7 @@ use coracle_runtime::{
 use oci_spec::runtime::{Process, Spec};
 use rustix::process::Pid;
 
-use super::{create, foreground};
+use super::{create, foreground, notify};
 use crate::{
     cli::{Exec, Global},
     config::LONGEST,
@@ -65,13 +65,17 @@ fn begin(global: &Global, how: &Exec, id: &str) -> Result<(Pid, Option<OwnedFd>)
         Pid::from_raw(container.record.process.map_or(0, |process| process.pid)).context("process id")?;
     let doors = Doors { console: console.as_ref().map(|console| console.socket.as_fd()), ..Doors::default() };
     let (child, line) = join(&actor, first.as_fd(), namespaces::others(pid)?, cgroup.as_fd(), doors)?;
-    let mut pid = None;
+    // The process may speak before its maker has said who it is.
+    let (mut pid, mut listener) = (None, None);
     loop {
+        if let (Some(pid), Some(listener)) = (pid, listener.take_if(|_| pid.is_some())) {
+            notify::agent(&spec, &container.show(&spec, status), pid, &listener)?;
+        }
         match line.next()? {
             Word::Process(twin) => pid = Some(twin),
+            Word::Listener(descriptor) => listener = Some(descriptor),
             Word::Failed(failure) => {
-                let spec = Spec::default();
-                let mut spec = spec;
+                let mut spec = Spec::default();
                 spec.set_process(Some(named));
                 return Err(failure::describe(failure, &spec));
             }

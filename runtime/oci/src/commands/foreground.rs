@@ -2,13 +2,13 @@
 
 use std::{
     fs::File,
-    mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     process::ExitCode,
 };
 
 use anyhow::{Context, Result, bail};
 use coracle_fence::signals;
+use coracle_runtime::agent;
 use nix::sys::{
     signal::{SigSet, SigmaskHow, Signal, sigprocmask},
     signalfd::{SfdFlags, SignalFd},
@@ -16,7 +16,6 @@ use nix::sys::{
 use rustix::{
     event::{PollFd, PollFlags, poll},
     io::{Errno, read, write},
-    net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg},
     process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid},
     stdio::{stdin, stdout},
     termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize},
@@ -92,19 +91,8 @@ pub fn reap(process: BorrowedFd<'_>) -> Result<ExitCode> {
 
 /// The terminal's other side, as a child sends it.
 pub fn receive(socket: BorrowedFd<'_>) -> Result<OwnedFd> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let mut name = [0; 64];
-    let mut parts = [rustix::io::IoSliceMut::new(&mut name)];
-    recvmsg(socket, &mut parts, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
-    for message in ancillary.drain() {
-        if let RecvAncillaryMessage::ScmRights(mut descriptors) = message
-            && let Some(terminal) = descriptors.next()
-        {
-            return Ok(terminal);
-        }
-    }
-    bail!("the container has sent no terminal")
+    let (_, terminal) = agent::receive(socket, &mut [0; 64])?;
+    terminal.context("the container has sent no terminal")
 }
 
 /// This process's terminal and the container's, each the other's.

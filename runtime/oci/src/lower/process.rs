@@ -70,6 +70,7 @@ pub fn process(named: &Named) -> Result<Process, Error> {
         personality: None,
         seccomp: Vec::new(),
         seccomp_flags: Flags::NONE,
+        notifies: false,
         kept: 0,
     })
 }

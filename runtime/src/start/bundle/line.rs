@@ -7,6 +7,7 @@
 //! | 1 | | everything is mounted; it waits for a word |
 //! | 2 | process id, little-endian | this is the container's first process |
 //! | 3 | | it waits for the gate to be opened |
+//! | 4 | | with a descriptor: the listener of its seccomp filter |
 //!
 //! The end of the line without a word means that the program runs, or that the child was killed.
 
@@ -19,12 +20,12 @@ use rustix::{
 };
 
 use crate::{
-    Error,
+    Error, agent,
     start::stage::{At, Failure, Stage},
 };
 
 /// A word of the child's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Word {
     /// Everything is mounted. It waits for [`Line::go_on`].
     Furnished,
@@ -32,6 +33,8 @@ pub enum Word {
     Process(Pid),
     /// It waits at its gate.
     Created,
+    /// Whoever has this is asked what its seccomp filter leaves open.
+    Listener(OwnedFd),
     /// It has failed.
     Failed(Failure),
     /// The program runs, or the child was killed.
@@ -57,13 +60,10 @@ impl Line {
     /// [`Error::Report`] and [`Error::Garbled`].
     pub fn next(&self) -> Result<Word, Error> {
         let mut word = [0; 8];
-        let len = loop {
-            match read(&self.0, &mut word) {
-                Err(Errno::INTR) => {}
-                // A child that was killed with a word of ours unread.
-                Err(Errno::CONNRESET) => break 0,
-                other => break other.map_err(|source| Error::Report { step: "read", source })?,
-            }
+        let (len, descriptor) = match agent::receive(self.0.as_fd(), &mut word) {
+            // A child that was killed with a word of ours unread.
+            Err(Errno::CONNRESET) => (0, None),
+            other => other.map_err(|source| Error::Report { step: "read", source })?,
         };
         match (len, word) {
             (0, _) => Ok(Word::End),
@@ -73,6 +73,7 @@ impl Line {
                 None => Err(Error::Garbled { stage: 0, len }),
             },
             (8, [0, 3, ..]) => Ok(Word::Created),
+            (8, [0, 4, ..]) => descriptor.map(Word::Listener).ok_or(Error::Garbled { stage: 0, len }),
             _ => Failure::decode(word, len).map(Word::Failed),
         }
     }
@@ -129,6 +130,10 @@ impl Childs {
 
     pub(super) fn created(&self) -> Result<(), Failure> {
         self.say([0, 3, 0, 0, 0, 0, 0, 0])
+    }
+
+    pub(super) fn listener(&self, listener: BorrowedFd<'_>) -> Result<(), Failure> {
+        agent::send(self.0.as_fd(), &[0, 4, 0, 0, 0, 0, 0, 0], listener).at(Stage::Line)
     }
 
     pub(super) fn failed(&self, failure: Failure) {

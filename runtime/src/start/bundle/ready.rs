@@ -100,7 +100,8 @@ impl Actor {
         };
         // Without the promise that privileges are never gained a filter takes a privilege, so it comes before they are dropped;
         // with it, it comes last, and need not allow what is done before.
-        let (early, late) = match process.no_new_privs {
+        // So does one with an agent, who has to have it before the program runs.
+        let (early, late) = match process.no_new_privs && !process.notifies {
             true => (&[][..], &process.seccomp[..]),
             false => (&process.seccomp[..], &[][..]),
         };

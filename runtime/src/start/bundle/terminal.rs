@@ -3,16 +3,12 @@
 //! Its other side is sent over a socket (`--console-socket`). Nothing is opened by a path that the image could have filled but
 //! `/dev/pts/ptmx`, which has to be what it says it is; the terminal itself comes from its other side (CVE-2025-52565).
 
-use std::{
-    mem::MaybeUninit,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
-};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use coracle_fence::mounts::Reach;
 use rustix::{
     fs::{FileType, Gid, Mode, OFlags, ResolveFlags, Uid, fchown, fstat, makedev, openat2},
-    io::{Errno, IoSlice},
-    net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
+    io::Errno,
     process::ioctl_tiocsctty,
     pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt},
     stdio::{dup2_stderr, dup2_stdin, dup2_stdout},
@@ -21,6 +17,7 @@ use rustix::{
 
 use super::targets::{Links, Missing, target};
 use crate::{
+    agent,
     bundle::Size,
     start::tree::{Owner, copy, put},
 };
@@ -47,7 +44,7 @@ pub(super) fn open(
         tcsetwinsize(&terminal, size)?;
     }
     fchown(&terminal, Some(user), None::<Gid>)?;
-    send(socket, other.as_fd())?;
+    agent::send(socket, b"/dev/ptmx", other.as_fd())?;
     dup2_stdin(&terminal)?;
     dup2_stdout(&terminal)?;
     dup2_stderr(&terminal)?;
@@ -60,14 +57,4 @@ pub(super) fn show(root: BorrowedFd<'_>, terminal: BorrowedFd<'_>, owner: Owner)
     let tree = copy(terminal, c"", Reach::One)?;
     let place = target(root, c"dev/console", Links::Refused, Missing::File, owner)?;
     put(tree.as_fd(), place.as_fd())
-}
-
-fn send(socket: BorrowedFd<'_>, descriptor: BorrowedFd<'_>) -> Result<(), Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let descriptors = [descriptor];
-    if !ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)) {
-        return Err(Errno::NOBUFS);
-    }
-    sendmsg(socket, &[IoSlice::new(b"/dev/ptmx")], &mut ancillary, SendFlags::NOSIGNAL).map(|_| ())
 }
