@@ -79,8 +79,10 @@ fn ended_by(child: &Child) -> Option<i32> {
 fn all_processes_are_found_frozen_and_told() {
     let tree = Tree::new("told");
     let cgroup = tree.make("a", &[]).unwrap();
+    // Before there are cgroups below: one that hands controllers down takes in no process.
+    let beside = sleeper(&cgroup);
     let below = tree.make("a/b/c", &[]).unwrap();
-    let children = [sleeper(&cgroup), sleeper(&below), sleeper(&below)];
+    let children = [beside, sleeper(&below), sleeper(&below)];
     let mut pids = children.each_ref().map(|child| child.pid);
     pids.sort_by_key(|pid| pid.as_raw_nonzero());
     assert_eq!(cgroup.processes().unwrap(), pids);
