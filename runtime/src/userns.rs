@@ -14,7 +14,10 @@ use rustix::{
     fs::{CWD, Mode, OFlags, openat},
     io::{Errno, read, write},
     pipe::{PipeFlags, pipe_with},
-    process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid},
+    process::{
+        Pid, Signal, WaitId, WaitIdOptions, getpid, getppid, pidfd_send_signal,
+        set_parent_process_death_signal, waitid,
+    },
     thread::{LinkNameSpaceType, move_into_link_name_space},
 };
 
@@ -39,7 +42,8 @@ pub fn create(range: IdRange) -> Result<OwnedFd, Error> {
 ///
 /// A namespace needs a process to be born in: this one lives for the files that are written and opened here.
 pub fn create_with(ids: &Ids, own: Namespaces) -> Result<(OwnedFd, Vec<OwnedFd>), Error> {
-    let child = spawn(Namespaces::USER.and(own), None, sleep).map_err(Error::Clone)?;
+    let maker = getpid();
+    let child = spawn(Namespaces::USER.and(own), None, || sleep(maker)).map_err(Error::Clone)?;
     let made = map(&child, ids).and_then(|()| Ok((namespace(&child, "user")?, born(&child, own)?)));
     end(&child)?;
     made
@@ -49,13 +53,14 @@ pub fn create_with(ids: &Ids, own: Namespaces) -> Result<(OwnedFd, Vec<OwnedFd>)
 pub fn beside(user: BorrowedFd<'_>, own: Namespaces) -> Result<Vec<OwnedFd>, Error> {
     let failed = |step| move |source| Error::UserNamespace { step, source };
     let (made, tell) = pipe_with(PipeFlags::CLOEXEC).map_err(failed("pipe"))?;
+    let maker = getpid();
     let child = spawn(Namespaces::NONE, None, || {
         let errno = match move_into_link_name_space(user, Some(LinkNameSpaceType::User)) {
             Ok(()) => unshare(own).err().map_or(0, |error| error.errno().raw_os_error()),
             Err(errno) => errno.raw_os_error(),
         };
         match write(&tell, &errno.to_ne_bytes()) {
-            Ok(_) => sleep(),
+            Ok(_) => sleep(maker),
             Err(_) => 127,
         }
     })
@@ -71,7 +76,12 @@ pub fn beside(user: BorrowedFd<'_>, own: Namespaces) -> Result<Vec<OwnedFd>, Err
     made
 }
 
-fn sleep() -> u8 {
+/// Not for longer than whoever made it lives.
+fn sleep(maker: Pid) -> u8 {
+    let bound = set_parent_process_death_signal(Some(Signal::KILL));
+    if bound.is_err() || getppid() != Some(maker) {
+        return 127;
+    }
     loop {
         pause();
     }

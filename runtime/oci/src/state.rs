@@ -43,7 +43,7 @@ pub const GATE: &str = "gate";
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Its id is no file name, or has other characters than names of containers have.
-    #[error("container id {id:?}: 1 to 1024 of A-Z a-z 0-9 _ + - . and not . or ..")]
+    #[error("container id {id:?}: 1 to 255 of A-Z a-z 0-9 _ + - . and not . or ..")]
     Id {
         /// The id.
         id: String,
@@ -143,11 +143,11 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// That of a process that is there.
+    /// That of a process that is there, or has ended and was not waited for.
     #[must_use]
     pub fn of(pid: Pid) -> Option<Self> {
         let pid = pid.as_raw_nonzero().get();
-        stat(pid).filter(|(state, _)| !"ZX".contains(*state)).map(|(_, start)| Self { pid, start })
+        stat(pid).map(|(_, start)| Self { pid, start })
     }
 
     /// Holds the process, if it is still this one and alive.
@@ -155,7 +155,8 @@ impl Identity {
     pub fn hold(self) -> Option<OwnedFd> {
         let pid = Pid::from_raw(self.pid)?;
         let held = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        (Self::of(pid) == Some(self)).then_some(held)
+        let (state, start) = stat(self.pid)?;
+        (start == self.start && !"ZX".contains(state)).then_some(held)
     }
 }
 

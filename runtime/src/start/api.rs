@@ -24,7 +24,7 @@ use super::{
 const MEMORY_DEVICES: [(&CStr, u32); 5] =
     [(c"null", 3), (c"zero", 5), (c"full", 7), (c"random", 8), (c"urandom", 9)];
 /// Name and target of the links that every program may expect.
-const LINKS: [(&CStr, &CStr); 5] = [
+pub(super) const LINKS: [(&CStr, &CStr); 5] = [
     (c"ptmx", c"pts/ptmx"),
     (c"fd", c"/proc/self/fd"),
     (c"stdin", c"/proc/self/fd/0"),

@@ -50,16 +50,15 @@ pub fn create(global: &Global, how: &Create, id: Id) -> Result<()> {
 /// Makes a container and starts its program; without `detach` its end is waited for, and it is removed unless `keep`.
 pub fn run(global: &Global, how: &Create, detach: bool, keep: bool, id: Id) -> Result<ExitCode> {
     let until = if how.console_socket.is_some() || detach { Until::Created } else { Until::Ended };
+    let signals = if detach { None } else { Some(foreground::hold_signals()?) };
     let mut made = Made::new(global, how, id, until)?;
     made.write_pid_file(how)?;
     if made.gate {
         start::open(&made.container, &made.spec)?;
     }
     start::poststart(&made.container, &made.spec)?;
-    if detach {
-        return Ok(ExitCode::SUCCESS);
-    }
-    let code = foreground::wait(made.pid, made.terminal.take())?;
+    let Some(signals) = signals else { return Ok(ExitCode::SUCCESS) };
+    let code = foreground::wait(made.pid, made.terminal.take(), &signals)?;
     if !keep {
         super::delete::remove(made.container, &made.spec)?;
     }

@@ -27,11 +27,15 @@ use crate::{
 
 /// Starts a program in a container; without `detach` its end is waited for.
 pub fn exec(global: &Global, how: &Exec, id: &str) -> Result<ExitCode> {
+    let signals = if how.detach { None } else { Some(foreground::hold_signals()?) };
     let (pid, terminal) = begin(global, how, id)?;
     if let Some(path) = &how.pid_file {
         create::write_pid(path, pid)?;
     }
-    if how.detach { Ok(ExitCode::SUCCESS) } else { foreground::wait(pid, terminal) }
+    match signals {
+        None => Ok(ExitCode::SUCCESS),
+        Some(signals) => foreground::wait(pid, terminal, &signals),
+    }
 }
 
 fn begin(global: &Global, how: &Exec, id: &str) -> Result<(Pid, Option<OwnedFd>)> {

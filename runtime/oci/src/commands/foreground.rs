@@ -21,16 +21,21 @@ use rustix::{
     termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize},
 };
 
-/// Waits for the end of a child, and passes signals on to it.
-pub fn wait(pid: Pid, terminal: Option<OwnedFd>) -> Result<ExitCode> {
-    let process = pidfd_open(pid, PidfdFlags::empty())?;
+/// Keeps signals for whoever is started next; one that comes too early is not lost, and does not end this process. A program that is
+/// started has them as any other.
+pub fn hold_signals() -> Result<SignalFd> {
     let mut mask = SigSet::all();
     // These say that this program itself is wrong.
     for own in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGILL, Signal::SIGFPE] {
         mask.remove(own);
     }
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), None)?;
-    let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+    Ok(SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?)
+}
+
+/// Waits for the end of a child, and passes signals on to it.
+pub fn wait(pid: Pid, terminal: Option<OwnedFd>, signals: &SignalFd) -> Result<ExitCode> {
+    let process = pidfd_open(pid, PidfdFlags::empty())?;
     let mut relay = terminal.map(Relay::new).transpose()?;
     loop {
         let mut polled = vec![

@@ -174,7 +174,14 @@ impl Bundle {
     pub fn assert_gone(&self) {
         assert!(!self.states().join(&self.id).exists() && !self.cgroup().exists());
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        assert!(!mounts.contains(self.path().to_str().unwrap()), "a mount is left");
+        let path = self.path().to_str().unwrap();
+        assert!(!mounts.contains(path), "a mount is left");
+        // Those of the runtime name the folder of their states.
+        let is_left = |process: fs::DirEntry| {
+            let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&command).contains(path)
+        };
+        wait_for(|| !fs::read_dir("/proc").unwrap().filter_map(Result::ok).any(is_left));
     }
 }
 

@@ -10,31 +10,24 @@ use rustix::{
     io::Errno,
 };
 
-use super::targets::{Links, parent};
+use super::targets::{Links, Missing, parent, target};
 use crate::{
     bundle::{Device, Kind},
     start::{
+        api::LINKS,
         stage::{At, Failure, Of, Stage},
         tree::Owner,
     },
 };
-
-/// Path and target of each link.
-const LINKS: [(&CStr, &CStr); 5] = [
-    (c"dev/ptmx", c"pts/ptmx"),
-    (c"dev/fd", c"/proc/self/fd"),
-    (c"dev/stdin", c"/proc/self/fd/0"),
-    (c"dev/stdout", c"/proc/self/fd/1"),
-    (c"dev/stderr", c"/proc/self/fd/2"),
-];
 
 /// Makes them all.
 pub(super) fn make(devices: &[Device], root: BorrowedFd<'_>, owner: Owner) -> Result<(), Failure> {
     for (item, device) in devices.iter().enumerate() {
         node(device, root, owner).at(Stage::Device).of(item)?;
     }
-    for (path, target) in LINKS {
-        link(path, target, root, owner).at(Stage::Dev)?;
+    let dev = target(root, c"dev", Links::Refused, Missing::Folder, owner).at(Stage::Dev)?;
+    for (name, target) in LINKS {
+        link(dev.as_fd(), name, target, owner).at(Stage::Dev)?;
     }
     Ok(())
 }
@@ -63,17 +56,15 @@ fn is(folder: BorrowedFd<'_>, name: &CStr, kind: FileType, number: Dev) -> Resul
 }
 
 /// `ptmx` is of the container's own terminals, whatever was there.
-fn link(path: &CStr, target: &CStr, root: BorrowedFd<'_>, owner: Owner) -> Result<(), Errno> {
-    let (folder, name) = parent(root, path, Links::Refused, owner)?;
-    let name = name.as_c_str().ok_or(Errno::INVAL)?;
-    if path == c"dev/ptmx" {
-        match unlinkat(&folder, name, AtFlags::empty()) {
+fn link(dev: BorrowedFd<'_>, name: &CStr, target: &CStr, owner: Owner) -> Result<(), Errno> {
+    if name == c"ptmx" {
+        match unlinkat(dev, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno),
         }
     }
-    match symlinkat(target, &folder, name) {
-        Ok(()) => owner.own(folder.as_fd(), name),
+    match symlinkat(target, dev, name) {
+        Ok(()) => owner.own(dev, name),
         Err(Errno::EXIST) => Ok(()),
         Err(errno) => Err(errno),
     }
