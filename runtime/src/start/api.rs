@@ -47,16 +47,16 @@ pub(super) fn proc(visible: Visible) -> Result<OwnedFd, Errno> {
         Visible::All => c"off",
         Visible::Own => c"invisible",
     };
-    filesystem(c"proc", &[Setting::Text(c"hidepid", hidden)], INERT)
+    filesystem(c"proc", [Setting::Text(c"hidepid", hidden)], INERT)
 }
 
 /// `/sys`, read-only, of the present network namespace, and the container's own cgroup in it.
 pub(super) fn sys(root: BorrowedFd<'_>, owner: Owner) -> Result<(), Failure> {
     let sealed = INERT | MountAttrFlags::MOUNT_ATTR_RDONLY;
-    let sys = filesystem(c"sysfs", &[], sealed).at(Stage::Sys)?;
+    let sys = filesystem(c"sysfs", [], sealed).at(Stage::Sys)?;
     let target = folder(root, c"sys", owner).at(Stage::Sys)?;
     put(sys.as_fd(), target.as_fd()).at(Stage::Sys)?;
-    let cgroup = filesystem(c"cgroup2", &[], sealed).at(Stage::CgroupMount)?;
+    let cgroup = filesystem(c"cgroup2", [], sealed).at(Stage::CgroupMount)?;
     let target = place(sys.as_fd(), c"fs/cgroup", OFlags::DIRECTORY).at(Stage::CgroupMount)?;
     put(cgroup.as_fd(), target.as_fd()).at(Stage::CgroupMount)
 }
@@ -79,7 +79,7 @@ pub(super) fn dev(root: BorrowedFd<'_>, owner: Owner, terminal_group: &CStr) -> 
         (c"mqueue", c"mqueue", &[], INERT),
     ];
     for (name, kind, settings, attributes) in mounts {
-        let mount = filesystem(kind, settings, attributes).at(Stage::DevMounts)?;
+        let mount = filesystem(kind, settings.iter().copied(), attributes).at(Stage::DevMounts)?;
         owner.own(mount.as_fd(), c"").at(Stage::DevMounts)?;
         put_at(mount.as_fd(), dev.as_fd(), name).at(Stage::DevMounts)?;
     }
@@ -90,7 +90,7 @@ pub(super) fn dev(root: BorrowedFd<'_>, owner: Owner, terminal_group: &CStr) -> 
 fn devices(owner: Owner) -> Result<OwnedFd, Errno> {
     let settings = [Setting::Text(c"size", c"64k"), Setting::Text(c"mode", c"0755")];
     let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    let dev = filesystem(c"tmpfs", &settings, attributes)?;
+    let dev = filesystem(c"tmpfs", settings, attributes)?;
     owner.own(dev.as_fd(), c"")?;
     let tty = (c"tty", makedev(5, 0));
     let memory = MEMORY_DEVICES.map(|(name, minor)| (name, makedev(1, minor)));

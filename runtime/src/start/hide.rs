@@ -61,7 +61,7 @@ fn nothing(first: &mut Option<OwnedFd>) -> Result<OwnedFd, Errno> {
         Some(first) => copy(first.as_fd(), c"", Reach::One),
         None => {
             let settings = [Setting::Text(c"size", c"4k"), Setting::Text(c"mode", c"0555")];
-            filesystem(c"tmpfs", &settings, INERT | MountAttrFlags::MOUNT_ATTR_RDONLY)
+            filesystem(c"tmpfs", settings, INERT | MountAttrFlags::MOUNT_ATTR_RDONLY)
         }
     }
 }

@@ -92,7 +92,7 @@ impl Layers<'_> {
 
     fn staging(&self) -> Result<OwnedFd, Errno> {
         let settings = [Setting::Text(c"size", self.memory), Setting::Text(c"mode", c"0755")];
-        let staging = filesystem(c"tmpfs", &settings, PLAIN)?;
+        let staging = filesystem(c"tmpfs", settings, PLAIN)?;
         put_at(staging.as_fd(), CWD, self.image)?;
         for name in [c"image", c"scratch", c"root"] {
             mkdirat(&staging, name, Mode::RWXU)?;
@@ -145,7 +145,7 @@ fn overlay(upper: &CStr, work: &CStr) -> Result<OwnedFd, Errno> {
         Setting::Text(c"workdir", work),
         Setting::Flag(c"volatile"),
     ];
-    filesystem(c"overlay", &settings, PLAIN)
+    filesystem(c"overlay", settings, PLAIN)
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ impl Owner {
 }
 
 /// A setting of a new filesystem.
+#[derive(Clone, Copy)]
 pub(super) enum Setting<'a> {
     /// A name.
     Flag(&'a CStr),
@@ -46,14 +47,14 @@ pub(super) enum Setting<'a> {
 }
 
 /// A new filesystem, mounted nowhere yet.
-pub(super) fn filesystem(
+pub(super) fn filesystem<'a>(
     kind: &CStr,
-    settings: &[Setting<'_>],
+    settings: impl IntoIterator<Item = Setting<'a>>,
     attributes: MountAttrFlags,
 ) -> Result<OwnedFd, Errno> {
     let fs = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     for setting in settings {
-        match *setting {
+        match setting {
             Setting::Flag(name) => fsconfig_set_flag(&fs, name)?,
             Setting::Text(name, value) => fsconfig_set_string(&fs, name, value)?,
         }
@@ -95,12 +96,17 @@ pub(super) fn put_at(mount: BorrowedFd<'_>, folder: BorrowedFd<'_>, name: &CStr)
 pub(super) fn folder(root: BorrowedFd<'_>, name: &CStr, owner: Owner) -> Result<OwnedFd, Errno> {
     match place(root, name, OFlags::DIRECTORY) {
         Err(Errno::NOENT) => {
-            mkdirat(root, name, Mode::from_raw_mode(0o755))?;
-            owner.own(root, name)?;
+            make_folder(root, name, owner)?;
             place(root, name, OFlags::DIRECTORY)
         }
         other => other,
     }
+}
+
+/// Makes a folder in another.
+pub(super) fn make_folder(folder: BorrowedFd<'_>, name: &CStr, owner: Owner) -> Result<(), Errno> {
+    mkdirat(folder, name, Mode::from_raw_mode(0o755))?;
+    owner.own(folder, name)
 }
 
 /// What is at a path inside the root, reached without any link.

@@ -176,6 +176,13 @@ pub struct Console {
     pub here: Option<UnixStream>,
 }
 
+impl Console {
+    /// The terminal's other side, if it comes here.
+    pub fn terminal(self) -> Result<Option<OwnedFd>> {
+        self.here.map(|socket| foreground::receive(socket.as_fd())).transpose()
+    }
+}
+
 /// Connects to the caller's socket, or makes a pair.
 pub fn console(terminal: bool, socket: Option<&Path>, here: bool) -> Result<Option<Console>> {
     match (terminal, socket) {
@@ -265,11 +272,7 @@ fn try_fill(
         foreground::reap(child.pidfd.as_fd())?;
     }
     note(container, pid)?;
-    let terminal = match console.and_then(|console| console.here) {
-        Some(socket) => Some(foreground::receive(socket.as_fd())?),
-        None => None,
-    };
-    Ok((pid, terminal))
+    Ok((pid, console.map_or(Ok(None), Console::terminal)?))
 }
 
 fn run_hooks(named: Option<&oci_spec::runtime::Hooks>, state: &serde_json::Value, pid: Pid) -> Result<()> {

@@ -46,8 +46,9 @@ fn begin(global: &Global, how: &Exec, id: &str) -> Result<(Pid, Option<OwnedFd>)
         Status::Paused if how.ignore_paused => {}
         _ => bail!("container {id} is {}; a program can join one that runs", status.as_str()),
     }
-    let process = container.record.process.context("the container has no process")?;
-    let first = process.hold().context("the container has ended")?;
+    let identity = container.record.process.context("the container has no process")?;
+    let first = identity.hold().context("the container has ended")?;
+    let spaces = namespaces::others(Pid::from_raw(identity.pid).context("process id")?)?;
     let spec = container.config()?.spec;
     let named = named(how, &spec)?;
     let mut process = lower::process(&named)?;
@@ -65,10 +66,8 @@ fn begin(global: &Global, how: &Exec, id: &str) -> Result<(Pid, Option<OwnedFd>)
     let ids = ids(&spec)?;
     let actor = Actor::new(process, ids.as_ref())?;
     let cgroup = container.cgroup()?.context("the container's cgroup is gone")?;
-    let pid =
-        Pid::from_raw(container.record.process.map_or(0, |process| process.pid)).context("process id")?;
     let doors = Doors { console: console.as_ref().map(|console| console.socket.as_fd()), ..Doors::default() };
-    let (child, line) = join(&actor, first.as_fd(), namespaces::others(pid)?, cgroup.as_fd(), doors)?;
+    let (child, line) = join(&actor, first.as_fd(), spaces, cgroup.as_fd(), doors)?;
     // The process may speak before its maker has said who it is.
     let (mut pid, mut listener) = (None, None);
     loop {
@@ -89,11 +88,7 @@ fn begin(global: &Global, how: &Exec, id: &str) -> Result<(Pid, Option<OwnedFd>)
     }
     foreground::reap(child.pidfd.as_fd())?;
     let pid = pid.context("the program was killed before it ran")?;
-    let terminal = match console.and_then(|console| console.here) {
-        Some(socket) => Some(foreground::receive(socket.as_fd())?),
-        None => None,
-    };
-    Ok((pid, terminal))
+    Ok((pid, console.map_or(Ok(None), create::Console::terminal)?))
 }
 
 /// The process of a file, or the container's own with what the command line says.

@@ -55,5 +55,5 @@ fn one_that_detaches_runs_on() {
     assert_eq!(bundle.say(&["ps", bundle.id()]).ok().lines().count(), 3);
     bundle.delete().ok();
     bundle.assert_gone();
-    assert!(!fs::exists(format!("/proc/{pid}/root/bin")).unwrap_or(false), "it went with the container");
+    assert!(!fs::exists(format!("/proc/{pid}/exe")).unwrap_or(false), "it went with the container");
 }

@@ -3,12 +3,14 @@
 use std::{
     fs::File,
     io::Read,
-    mem::MaybeUninit,
-    os::{fd::OwnedFd, unix::net::UnixListener},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixListener,
+    },
     process::Stdio,
 };
 
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use coracle_runtime::agent;
 use serde_json::json;
 
 use crate::harness::{Bundle, said, wait};
@@ -25,16 +27,7 @@ fn read(terminal: OwnedFd) -> String {
 
 fn received(listener: &UnixListener) -> OwnedFd {
     let (socket, _) = listener.accept().unwrap();
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let mut name = [0; 64];
-    recvmsg(&socket, &mut [std::io::IoSliceMut::new(&mut name)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
-        .unwrap();
-    let mut sent = ancillary.drain().filter_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        _ => None,
-    });
-    sent.next().expect("a terminal")
+    agent::receive(socket.as_fd(), &mut [0; 64]).unwrap().1.expect("a terminal")
 }
 
 fn with_terminal(script: &str) -> Bundle {

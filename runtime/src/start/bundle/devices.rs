@@ -10,13 +10,13 @@ use rustix::{
     io::Errno,
 };
 
-use super::targets::{Links, Missing, parent, target};
+use super::targets::{Links, parent};
 use crate::{
     bundle::{Device, Kind},
     start::{
         api::LINKS,
         stage::{At, Failure, Of, Stage},
-        tree::Owner,
+        tree::{Owner, folder},
     },
 };
 
@@ -25,7 +25,7 @@ pub(super) fn make(devices: &[Device], root: BorrowedFd<'_>, owner: Owner) -> Re
     for (item, device) in devices.iter().enumerate() {
         node(device, root, owner).at(Stage::Device).of(item)?;
     }
-    let dev = target(root, c"dev", Links::Refused, Missing::Folder, owner).at(Stage::Dev)?;
+    let dev = folder(root, c"dev", owner).at(Stage::Dev)?;
     for (name, target) in LINKS {
         link(dev.as_fd(), name, target, owner).at(Stage::Dev)?;
     }

@@ -1,18 +1,11 @@
 //! What a bundle mounts in its root.
 
-use std::{
-    ffi::{CStr, CString},
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
-};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use coracle_fence::mounts::{self, Attributes, Propagation, Reach};
 use rustix::{
     fs::{CWD, FileType, fstat},
-    io::Errno,
-    mount::{
-        FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
-        fsmount, fsopen,
-    },
+    mount::MountAttrFlags,
 };
 
 use super::{
@@ -23,7 +16,7 @@ use crate::{
     bundle::{From, Mount},
     start::{
         stage::{At, Failure, Stage},
-        tree::{Owner, copy, put},
+        tree::{Owner, Setting, copy, filesystem, put},
     },
 };
 
@@ -31,7 +24,13 @@ use crate::{
 pub(super) fn attach(mount: &Mount, root: BorrowedFd<'_>, owner: Owner) -> Result<(), Failure> {
     let tree = match &mount.from {
         From::Bind { path, reach } => copy(CWD, path, *reach).at(Stage::MountSource)?,
-        From::New { kind, settings } => filesystem(kind, settings).at(Stage::Mount)?,
+        From::New { kind, settings } => {
+            let settings = settings.iter().map(|(name, value)| match value {
+                Some(value) => Setting::Text(name, value),
+                None => Setting::Flag(name),
+            });
+            filesystem(kind, settings, MountAttrFlags::empty()).at(Stage::Mount)?
+        }
     };
     let is_folder =
         FileType::from_raw_mode(fstat(&tree).at(Stage::MountSource)?.st_mode) == FileType::Directory;
@@ -69,16 +68,4 @@ fn change(mount: &Mount, tree: BorrowedFd<'_>) -> Result<(), coracle_fence::Erro
         }
     }
     Ok(())
-}
-
-fn filesystem(kind: &CStr, settings: &[(CString, Option<CString>)]) -> Result<OwnedFd, Errno> {
-    let fs = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
-    for (name, value) in settings {
-        match value {
-            Some(value) => fsconfig_set_string(&fs, name, value)?,
-            None => fsconfig_set_flag(&fs, name)?,
-        }
-    }
-    fsconfig_create(&fs)?;
-    fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
 }

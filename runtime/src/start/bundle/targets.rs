@@ -9,11 +9,11 @@ use std::{
 };
 
 use rustix::{
-    fs::{Mode, OFlags, ResolveFlags, mkdirat, openat, openat2},
+    fs::{Mode, OFlags, openat},
     io::Errno,
 };
 
-use crate::start::tree::Owner;
+use crate::start::tree::{Owner, linked, make_folder, place};
 
 /// As long as a path of the kernel's, its end included.
 const LONGEST: usize = 4096;
@@ -25,15 +25,6 @@ pub(super) enum Links {
     Followed,
     /// They are refused.
     Refused,
-}
-
-impl Links {
-    fn flags(self) -> ResolveFlags {
-        match self {
-            Self::Followed => ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
-            Self::Refused => ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS,
-        }
-    }
 }
 
 /// What is made where nothing is.
@@ -105,12 +96,10 @@ pub(super) fn parent(
 }
 
 fn open(root: BorrowedFd<'_>, path: &CStr, links: Links) -> Result<OwnedFd, Errno> {
-    openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), links.flags())
-}
-
-fn make_folder(folder: BorrowedFd<'_>, name: &CStr, owner: Owner) -> Result<(), Errno> {
-    mkdirat(folder, name, Mode::from_raw_mode(0o755))?;
-    owner.own(folder, name)
+    match links {
+        Links::Followed => linked(root, path, OFlags::empty()),
+        Links::Refused => place(root, path, OFlags::empty()),
+    }
 }
 
 /// A path that needs no memory.
