@@ -14,13 +14,19 @@ mod start;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use crate::cli::{Command, Global, HELP};
+use crate::{
+    cli::{Command, Global, HELP},
+    own_file,
+};
 
 /// Does it. The exit code is the container's where a command waits for its end.
 pub fn run(global: &Global, command: Command) -> Result<ExitCode> {
     let root = &global.root;
+    if let Command::Create(..) | Command::Run { .. } | Command::Exec(..) = command {
+        own_file::make_read_only().context("run from a mount that no container can write to")?;
+    }
     match command {
         Command::Create(how, id) => create::create(global, &how, id)?,
         Command::Run { create, detach, keep, id } => return create::run(global, &create, detach, keep, id),

@@ -10,6 +10,7 @@
 //! * [`cli`], [`commands`]: the command line, and what each command does.
 //! * [`state`]: what is known of a container between two commands.
 //! * [`namespaces`]: where a container is and this process is not.
+//! * [`own_file`]: what of it a container can reach.
 //! * [`failure`], [`log`]: how it is told what went wrong.
 
 pub mod cgroups_path;
@@ -21,6 +22,7 @@ pub mod hooks;
 pub mod log;
 pub mod lower;
 pub mod namespaces;
+pub mod own_file;
 pub mod resources;
 pub mod seccomp;
 pub mod state;

@@ -2,8 +2,9 @@
 
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::fs::symlink,
     path::PathBuf,
+    process::Command,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -145,8 +146,13 @@ fn cve_2019_5736_a_program_that_is_the_runtime_itself() {
     let runtime = copy.path().join("runtime");
     fs::copy(env!("CARGO_BIN_EXE_coracle-runtime"), &runtime).unwrap();
     let before = fs::read(&runtime).unwrap();
-    let write = "for process in /proc/[0-9]*; do [ $process = /proc/1 ] || { exec 9>>$process/exe && echo broken >&9; } 2>/dev/null; done; true";
-    let bundle = Bundle::script(&format!("while :; do ( {write} ); done"));
+    // Its file is held open while it waits for a reader, and opened for writing when nobody runs it any more.
+    let bundle = Bundle::script(
+        "mkfifo /hold
+         until for process in /proc/[0-9]*; do grep -q -e '--lo[g]' $process/cmdline && exec 8<$process/exe && break; done; do :; done
+         cat /hold >/dev/null
+         until echo broken >/proc/self/fd/8; do :; done 2>&1 | grep -m 1 -v busy >/outcome",
+    );
     bundle.edit(|config| {
         config["root"]["readonly"] = json!(false);
         for set in ["bounding", "effective", "permitted"] {
@@ -154,14 +160,21 @@ fn cve_2019_5736_a_program_that_is_the_runtime_itself() {
             set.extend([json!("CAP_SYS_PTRACE"), json!("CAP_DAC_OVERRIDE")]);
         }
     });
-    fs::write(bundle.root().join("script"), "#!/proc/self/exe\n").unwrap();
-    fs::set_permissions(bundle.root().join("script"), fs::Permissions::from_mode(0o755)).unwrap();
-    bundle.start();
-    for program in ["/script", "true"].into_iter().cycle().take(24) {
-        let mut exec = std::process::Command::new(&runtime);
-        exec.arg("--root").arg(bundle.states()).args(["exec", bundle.id(), program]);
-        exec.output().unwrap();
+    // An image made for this brings what the runtime is linked with.
+    let linked = Command::new("ldd").arg(&runtime).output().unwrap();
+    let linked = String::from_utf8(linked.stdout).unwrap();
+    for library in linked.split_whitespace().filter(|word| word.starts_with('/')) {
+        let copy = bundle.root().join(library.trim_start_matches('/'));
+        fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        fs::copy(library, copy).unwrap();
     }
+    bundle.start();
+    let mut exec = Command::new(&runtime);
+    exec.arg("--root").arg(bundle.states()).args(["exec", bundle.id()]);
+    exec.args(["/proc/self/exe", "--log", "/hold", "state", "none"]).output().unwrap();
+    let outcome = || fs::read_to_string(bundle.root().join("outcome")).unwrap_or_default();
+    wait_for(|| bundle.status() == "stopped" || !outcome().is_empty());
+    assert!(outcome().contains("Read-only file system"), "{}", outcome());
     assert!(fs::read(&runtime).unwrap() == before, "the runtime was written to");
 }
 
