@@ -226,7 +226,7 @@ fn build(name: &str) -> Result<PathBuf, Error> {
 }
 
 /// Waits until nobody else holds this file.
-pub(crate) fn alone(path: &Path) -> Result<File, Error> {
+fn alone(path: &Path) -> Result<File, Error> {
     let parent = path.parent().unwrap_or(path);
     fs::create_dir_all(parent).map_err(failed("make", parent))?;
     let file = File::create(path).map_err(failed("create", path))?;

@@ -6,16 +6,14 @@
 mod changes;
 mod server;
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
 
 use crate::Error;
-use crate::image::{
-    Image, alone, builder, failed, files, kernel_of, key, output, repository, static_programs,
-};
+use crate::image::{Image, builder, failed, files, kernel_of, key, output, repository, static_programs};
 pub use changes::Changes;
 use server::Server;
 
@@ -27,6 +25,22 @@ const CHANNEL: &str = "stable";
 /// What the recipe says where the harness says something else.
 const VERSION: &str = "version = \"1.0.0\"";
 const ADDRESS: &str = "https://10.0.2.2:8443/";
+
+/// The folder of this name, or one with a number behind it, that nobody else holds.
+fn claim(folder: &Path, name: &str) -> Result<(PathBuf, File), Error> {
+    fs::create_dir_all(folder).map_err(failed("make", folder))?;
+    let mut number = 1;
+    loop {
+        let kept = folder.join(if number == 1 { name.to_owned() } else { format!("{name}-{number}") });
+        let path = kept.with_extension("lock");
+        let file = File::create(&path).map_err(failed("create", &path))?;
+        match file.try_lock() {
+            Ok(()) => return Ok((kept, file)),
+            Err(TryLockError::WouldBlock) => number += 1,
+            Err(TryLockError::Error(source)) => return Err(failed("lock", &path)(source)),
+        }
+    }
+}
 
 /// A repository with its keys, served by TLS on the loopback interface: see [`Config::reach_host`](crate::Config::reach_host).
 #[derive(Debug)]
@@ -45,13 +59,12 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// The repository of this name, which offers nothing yet. Waits while another process has it.
+    /// The repository of this name, which offers nothing yet; while another case has that, one beside it.
     ///
     /// # Errors
     /// Those of compiling, of `coracle keys init`, `openssl` and `coracle serve`.
     pub fn new(name: &str) -> Result<Self, Error> {
-        let kept = repository().join("build/test/releases").join(name);
-        let alone = alone(&kept.with_extension("lock"))?;
+        let (kept, alone) = claim(&repository().join("build/test/releases"), name)?;
         let (programs, builder) = (static_programs(&PACKAGES)?, builder()?);
         prepare(&kept, &builder)?;
         let temporary = std::env::temp_dir();
