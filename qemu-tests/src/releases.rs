@@ -1,7 +1,8 @@
 //! Releases of the recipe `images/updated`, and the repository that machines get them from.
 //!
-//! A repository's keys, its port and the images made for it are kept under `build/test/releases/NAME`, because an image has
-//! the first root, the server's certificate and its address in it. What it offers begins anew with each [`Repository`].
+//! A repository's keys, its port and the images made for it are kept under `build/test/releases/NAME`, with a number behind it for
+//! those beside the first, because an image has the first root, the server's certificate and its address in it. What it offers
+//! begins anew with each [`Repository`].
 
 mod changes;
 mod server;
@@ -25,22 +26,6 @@ const CHANNEL: &str = "stable";
 /// What the recipe says where the harness says something else.
 const VERSION: &str = "version = \"1.0.0\"";
 const ADDRESS: &str = "https://10.0.2.2:8443/";
-
-/// The folder of this name, or one with a number behind it, that nobody else holds.
-fn claim(folder: &Path, name: &str) -> Result<(PathBuf, File), Error> {
-    fs::create_dir_all(folder).map_err(failed("make", folder))?;
-    let mut number = 1;
-    loop {
-        let kept = folder.join(if number == 1 { name.to_owned() } else { format!("{name}-{number}") });
-        let path = kept.with_extension("lock");
-        let file = File::create(&path).map_err(failed("create", &path))?;
-        match file.try_lock() {
-            Ok(()) => return Ok((kept, file)),
-            Err(TryLockError::WouldBlock) => number += 1,
-            Err(TryLockError::Error(source)) => return Err(failed("lock", &path)(source)),
-        }
-    }
-}
 
 /// A repository with its keys, served by TLS on the loopback interface: see [`Config::reach_host`](crate::Config::reach_host).
 #[derive(Debug)]
@@ -202,6 +187,22 @@ impl Repository {
         }
         put(&self.kept.join("repo/metadata/1.root.json"), &work.join("root.json"))?;
         put(&self.kept.join("server.pem"), &work.join("server.pem"))
+    }
+}
+
+/// The folder of this name, or one with a number behind it, that nobody else holds.
+fn claim(folder: &Path, name: &str) -> Result<(PathBuf, File), Error> {
+    fs::create_dir_all(folder).map_err(failed("make", folder))?;
+    let mut number = 1;
+    loop {
+        let kept = folder.join(if number == 1 { name.to_owned() } else { format!("{name}-{number}") });
+        let path = kept.with_extension("lock");
+        let file = File::create(&path).map_err(failed("create", &path))?;
+        match file.try_lock() {
+            Ok(()) => return Ok((kept, file)),
+            Err(TryLockError::WouldBlock) => number += 1,
+            Err(TryLockError::Error(source)) => return Err(failed("lock", &path)(source)),
+        }
     }
 }
 
